@@ -1,0 +1,120 @@
+"""`njit` for the whole package: cached on disk under a key that sees every callee.
+
+Numba keys its on-disk cache by a function's own file; a callee edited in another file leaves a stale hit
+(numba issues 1833 and 9483). Here each module's kernels are cached in a folder named by the digest of that
+module's source and of everything of ours it imports, directly or not, with the versions beside it.
+Dynamic imports and data files read at import are outside that static closure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n#]+)|import\s+([\w., ]+))", re.MULTILINE)
+
+
+def cache_home() -> Path:
+    """Where compiled kernels live: ONEPRICE_CACHE, else the user's cache folder."""
+    base = os.environ.get("ONEPRICE_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "oneprice"
+    )
+    return Path(base) / "jit"
+
+
+@lru_cache(maxsize=1)
+def _toolchain() -> bytes:
+    parts = [numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()]
+    parts += [f"{k}={os.environ.get(k, '')}" for k in ("NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_BOUNDSCHECK")]
+    return "|".join(parts).encode()
+
+
+def _module_file(name: str) -> Path | None:
+    if name == "oneprice" or not name.startswith("oneprice."):
+        return None
+    base = ROOT.joinpath(*name.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@lru_cache(maxsize=None)
+def _source(path: Path) -> tuple[bytes, tuple[Path, ...]]:
+    """A file's bytes and the files of this package it imports (static imports only)."""
+    raw = path.read_bytes()
+    found: dict[Path, None] = {}
+    for match in _IMPORT.finditer(raw.decode()):
+        if match[3]:
+            names = [n.strip().split(" ")[0] for n in match[3].split(",")]
+        else:
+            what = match[2].strip("()").replace("\n", " ")
+            names = [match[1]] + [f"{match[1]}.{w.strip().split(' ')[0]}" for w in what.split(",")]
+        for name in names:
+            file = _module_file(name)
+            if file is not None and file != path:
+                found[file] = None
+    return raw, tuple(found)
+
+
+def closure(path: Path) -> list[Path]:
+    """The file and every file of this package it reaches by static imports, sorted."""
+    seen: set[Path] = set()
+    todo = [path]
+    while todo:
+        here = todo.pop()
+        if here not in seen:
+            seen.add(here)
+            todo.extend(_source(here)[1])
+    return sorted(seen)
+
+
+@lru_cache(maxsize=None)
+def digest_of(path: Path) -> str:
+    """Content key of a source file: toolchain, its bytes and those of its whole import closure."""
+    h = hashlib.sha256(_toolchain())
+    for file in closure(path):
+        h.update(file.name.encode() + b"\0" + _source(file)[0])
+    return h.hexdigest()[:20]
+
+
+@contextmanager
+def cache_folder(folder: Path) -> Iterator[None]:
+    """Kernels decorated inside are cached in `folder`."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def njit(*args: Any, **options: Any) -> Any:
+    """`numba.njit` with cache=True, error_model='numpy' and the content-keyed cache folder."""
+    options.setdefault("cache", True)
+    options.setdefault("error_model", "numpy")
+
+    def wrap(function: Callable[..., Any]) -> Any:
+        path = Path(sys.modules[function.__module__].__file__ or "").resolve()
+        with cache_folder(cache_home() / digest_of(path)):
+            return numba.njit(*signature, **options)(function)
+
+    if len(args) == 1 and not options.get("_sig") and callable(args[0]) and not isinstance(args[0], numba.types.Type):
+        if not hasattr(args[0], "return_type"):
+            signature: tuple[Any, ...] = ()
+            return wrap(args[0])
+    signature = args
+    return wrap
