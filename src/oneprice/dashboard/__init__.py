@@ -1,0 +1,1 @@
+"""Pages drawn from a journal and its manifest, and the architecture drawn from the code."""

@@ -1,0 +1,1 @@
+"""Research: audits, sweeps, benchmarks, published anchors and the report of a run."""
