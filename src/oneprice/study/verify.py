@@ -1,6 +1,6 @@
 """Published numbers beside computed ones: the harness behind `oneprice verify`.
 
-A row is one function decorated with `anchor`; it gets the folder of reference data and returns the computed number.
+A row is one function decorated with `anchor`: it gets the folder of reference data and returns one number.
 Modules that hold anchors are named in ANCHOR_MODULES and imported when the harness runs.
 """
 
@@ -51,7 +51,7 @@ _registered: dict[str, Anchor] = {}
 
 
 def anchor(
-    id: str, *, source: str, published: float, tolerance: float, unit: str = "", needs: Iterable[str] = ()
+    key: str, *, source: str, published: float, tolerance: float, unit: str = "", needs: Iterable[str] = ()
 ) -> Callable[[Compute], Compute]:
     """Register a function `(data folder) -> computed number` under an id.
 
@@ -61,15 +61,15 @@ def anchor(
         The id is taken, or the tolerance is negative or NaN (such a row could not fail or could not pass).
     """
     if not tolerance >= 0.0:
-        raise ConfigError(f"anchor {id}: expected tolerance >= 0, got {tolerance}")
+        raise ConfigError(f"anchor {key}: expected tolerance >= 0, got {tolerance}")
 
     def register(function: Compute) -> Compute:
-        known = _registered.get(id)
+        known = _registered.get(key)
         if known is not None and known.compute.__module__ != function.__module__:
             raise ConfigError(
-                f"anchor {id}: already registered by {known.compute.__module__}; ids are unique"
+                f"anchor {key}: already registered by {known.compute.__module__}; ids are unique"
             )
-        _registered[id] = Anchor(id, source, published, tolerance, unit, tuple(needs), function)
+        _registered[key] = Anchor(key, source, published, tolerance, unit, tuple(needs), function)
         return function
 
     return register
@@ -98,8 +98,8 @@ def verify(
 
     Returns
     -------
-    One Row an anchor. The verdict is `fail` when |computed - published| exceeds the tolerance, when the result is not
-    finite, or when the computation refuses its data; `no-data` when a file it needs is not there.
+    One Row an anchor. The verdict is `fail` when |computed - published| exceeds the tolerance, the result is not
+    finite or the computation refuses its data; `no-data` when a file it needs is not there.
 
     Raises
     ------
