@@ -1,0 +1,1 @@
+"""Layer 1: tapes, merge, books, quality, clocks, importers, data packs, synthetic worlds."""

@@ -1,0 +1,79 @@
+"""Readers of the files inside data packs: bytes of a CSV to checked BARS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from oneprice.core.errors import DataError
+from oneprice.core.records import record
+
+HOUR_NS = 3_600_000_000_000
+
+BARS = record(
+    [
+        ("end_ns", "i8"),  # UTC nanoseconds; the close is known at this time and not before
+        ("open", "f8"),  # quote currency per unit of underlying, as are the next three
+        ("high", "f8"),
+        ("low", "f8"),
+        ("close", "f8"),
+        ("volume", "f8"),  # the vendor's own unit
+    ]
+)
+
+
+def hourly_dotted(raw: bytes, where: str) -> np.ndarray:
+    """`Time,Open,High,Low,Close,Volume` with `02.01.2017 22:00:00.000` stamps at bar start, UTC."""
+    return _hourly(raw, where, "%d.%m.%Y %H:%M:%S.%f")
+
+
+def hourly_iso(raw: bytes, where: str) -> np.ndarray:
+    """`,Open,High,Low,Close,Volume` with `2017-04-19 09:00:00` stamps at bar start, UTC."""
+    return _hourly(raw, where, "%Y-%m-%d %H:%M:%S")
+
+
+def _hourly(raw: bytes, where: str, stamp: str) -> np.ndarray:
+    """BARS[n] of an hourly CSV whose stamps are bar starts; every row is checked, none is repaired.
+
+    Raises
+    ------
+    DataError
+        A row that does not parse, time that does not rise, or a bar whose prices contradict each other.
+    """
+    lines = raw.decode("utf-8-sig").splitlines()
+    head = [c.strip().lower() for c in lines[0].split(",")] if lines else []
+    if head[1:] != ["open", "high", "low", "close", "volume"]:
+        raise DataError(
+            f"{where}, row 1: expected time,open,high,low,close,volume, got {','.join(head) or 'none'}"
+        )
+    bars = np.empty(len(lines) - 1, BARS)
+    before = np.iinfo(np.int64).min
+    for i, line in enumerate(lines[1:]):
+        words = line.split(",")
+        if len(words) != 6:
+            raise DataError(f"{where}, row {i + 2}: expected 6 fields, got {len(words)}: {line[:80]!r}")
+        try:
+            start = datetime.strptime(words[0], stamp).replace(tzinfo=UTC)
+            o, h, lo, c, v = (float(w) for w in words[1:])
+        except ValueError as error:
+            raise DataError(f"{where}, row {i + 2}: {error}") from error
+        end_ns = round(start.timestamp()) * 1_000_000_000 + HOUR_NS
+        if end_ns <= before:
+            raise DataError(
+                f"{where}, row {i + 2}, field time: expected later than the row before, got {words[0]}"
+            )
+        if not (0.0 < lo <= min(o, c) and max(o, c) <= h < np.inf and v >= 0.0):
+            raise DataError(
+                f"{where}, row {i + 2}: expected 0 < low <= open, close <= high and volume >= 0, got {line!r}"
+            )
+        bars[i] = (end_ns, o, h, lo, c, v)
+        before = end_ns
+    return bars
+
+
+PARSERS: dict[str, Callable[[bytes, str], np.ndarray]] = {
+    "hourly_dotted": hourly_dotted,
+    "hourly_iso": hourly_iso,
+}

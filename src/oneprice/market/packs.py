@@ -1,0 +1,185 @@
+"""Data packs: real market data that ship inside Python wheels.
+
+A pack names a wheel, its version, a platform tag and the wheel's sha256, so every machine reads the same
+bytes. The wheel is fetched with pip, opened with `zipfile` and never imported, installed or passed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from oneprice.core.errors import DataError, unknown_name
+from oneprice.market.pack_parsers import PARSERS
+
+PLATFORM = "manylinux2014_x86_64"
+PYTHON = "3.11"
+FETCH_TIMEOUT_S = 120.0
+Progress = Callable[[str, int, int], None]  # what, done, of
+
+
+@dataclass(frozen=True)
+class Header:
+    """What must be said above an exhibit before any of its numbers."""
+
+    source: str
+    licence: str
+    period: str
+    side: str  # bid, ask, mid, last or "not stated"
+    simultaneity: str
+    survivorship: str
+    tries: str
+    claim: str  # can P&L be claimed? yes or no, and why
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(label, text) pairs in the order in which they are printed."""
+        labels = {"claim": "can P&L be claimed?"}
+        return [(labels.get(f.name, f.name), getattr(self, f.name)) for f in fields(self)]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One file of real data inside one wheel."""
+
+    name: str
+    wheel: str  # project name
+    version: str
+    filename: str
+    sha256: str  # of the wheel
+    member: str  # path inside the wheel
+    licence: str  # of the wheel; not a grant of the vendor of the prices
+    parser: str  # name in PARSERS
+    side: str
+    platform: str = PLATFORM
+
+
+PACKS: dict[str, Pack] = {
+    p.name: p
+    for p in (
+        Pack(
+            name="eurusd_ask_1h",
+            wheel="gym-anytrading",
+            version="2.0.0",
+            filename="gym_anytrading-2.0.0-py3-none-any.whl",
+            sha256="29e88b9d38272ea338c8cfcebc6a0f0302c7a8c02048331ad6a4d22cdd825e54",
+            member="gym_anytrading/datasets/data/FOREX_EURUSD_1H_ASK.csv",
+            licence="MIT",
+            parser="hourly_dotted",
+            side="ask (by the file's name)",
+        ),
+        Pack(
+            name="eurusd_1h",
+            wheel="backtesting",
+            version="0.6.6",
+            filename="backtesting-0.6.6-py3-none-any.whl",
+            sha256="d2fc29ab6e10fbf44b05570720cef144d6d0d2ec8e183977114f2be9c5089b78",
+            member="backtesting/test/EURUSD.csv",
+            licence="AGPL-3.0",
+            parser="hourly_iso",
+            side="not stated",
+        ),
+    )
+}
+
+
+def pack(name: str) -> Pack:
+    """The pack of that name; a misspelt one is an error that lists them."""
+    if name not in PACKS:
+        raise unknown_name("data pack", name, list(PACKS))
+    return PACKS[name]
+
+
+def folder() -> Path:
+    """Where wheels are kept: ONEPRICE_CACHE, else the user's cache folder."""
+    base = os.environ.get("ONEPRICE_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "oneprice"
+    )
+    return Path(base) / "packs"
+
+
+def is_cached(name: str) -> bool:
+    """Whether the pack's wheel lies in the cache (its digest is checked when it is read)."""
+    return (folder() / pack(name).filename).is_file()
+
+
+def fetch(name: str, *, progress: Progress | None = None) -> Path:
+    """The path of the pack's wheel, fetched once and checked against its pinned sha256 every time.
+
+    Raises
+    ------
+    DataError
+        The wheel is not in the cache and pip cannot get it, or its bytes are not the pinned ones.
+    """
+    wanted = pack(name)
+    home = folder()
+    target = home / wanted.filename
+    if not target.is_file():
+        if progress:
+            progress(f"fetching {wanted.wheel} {wanted.version}", 0, 1)
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home) as scratch:
+            got = _download(wanted, Path(scratch))
+            _check(wanted, got)
+            os.replace(got, target)
+    _check(wanted, target)
+    if progress:
+        progress(f"{wanted.wheel} {wanted.version}", 1, 1)
+    return target
+
+
+def read(name: str) -> bytes:
+    """The bytes of the pack's member."""
+    wanted = pack(name)
+    path = fetch(name)
+    with zipfile.ZipFile(path) as wheel:
+        try:
+            return wheel.read(wanted.member)
+        except KeyError as error:
+            raise DataError(f"{path}: expected the member {wanted.member}, which it does not hold") from error
+
+
+def load(name: str) -> np.ndarray:
+    """BARS[n] of a pack (see `pack_parsers`): prices in quote currency, `end_ns` in UTC, no NaN."""
+    wanted = pack(name)
+    return PARSERS[wanted.parser](read(name), f"{wanted.filename}/{wanted.member}")
+
+
+def _download(wanted: Pack, scratch: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
+    command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    command += ["--platform", wanted.platform, "--python-version", PYTHON, "-d", str(scratch)]
+    command += [f"{wanted.wheel}=={wanted.version}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
+        said = done.stderr.strip().splitlines()
+    except subprocess.TimeoutExpired:
+        said = [f"pip did not finish within {FETCH_TIMEOUT_S:.0f} s"]
+    got = scratch / wanted.filename
+    if not got.is_file():
+        why = said[-1] if said else "pip wrote no such file"
+        raise DataError(
+            f"data pack {wanted.name!r} is not in the cache ({folder()}) and could not be fetched: {why}\n"
+            f"  missing: {wanted.filename}, sha256 {wanted.sha256}\n"
+            f"  to get it, run where there is a network:  python -m pip download "
+            f"--no-deps --only-binary=:all: --platform {wanted.platform} --python-version {PYTHON} "
+            f"-d {folder()} {wanted.wheel}=={wanted.version}"
+        )
+    return got
+
+
+def _check(wanted: Pack, path: Path) -> None:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != wanted.sha256:
+        raise DataError(
+            f"{path}: expected sha256 {wanted.sha256} for {wanted.wheel} {wanted.version}, got {found}; "
+            "delete the file to fetch it again"
+        )
