@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 from numba import carray, from_dtype, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
 
 from oneprice.core.jit import njit
+
+intrinsic: Any = _intrinsic  # numba's own type hides that the typing context is not passed by callers
 
 
 @intrinsic

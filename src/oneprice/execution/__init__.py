@@ -1,0 +1,1 @@
+"""Layer 4: intents, orders, packages, schedules, and the simulated exchange."""
