@@ -1,7 +1,9 @@
-"""Seeded worlds whose truth is known: two venues with planted real gaps and decoys, and one venue for benchmarks.
+"""Seeded worlds whose truth is known: two venues with planted real gaps and decoys, and one venue for
+benchmarks.
 
-Two venues quote one efficient price (a Gaussian random walk) plus a small mean-reverting deviation each. A *real* gap
-dislocates the whole book of one venue for a short life and depth. Decoys look like gaps to a careless reader:
+Two venues quote one efficient price (a Gaussian random walk) plus a small mean-reverting deviation each. A
+*real* gap dislocates the whole book of one venue for a short life and depth. Decoys look like gaps to a
+careless reader:
 
 - `basis`   one venue is offset by less than the round trip costs, for long;
 - `stale`   one venue's feed stalls for seconds while the price moves (its book at the exchange moves on);
@@ -30,7 +32,9 @@ LIFE_S = {"real": (0.02, 2.0), "stale": (1.5, 4.0), "crossed": (0.2, 2.0), "dela
 
 
 class Plant(msgspec.Struct, frozen=True):
-    """One planted gap or decoy: buy on `leg_cheap`, sell on `leg_dear`, if it is real. Times are of the local clock."""
+    """One planted gap or decoy: buy on `leg_cheap`, sell on `leg_dear`, if it is real. Times are of the
+    local clock.
+    """
 
     kind: str
     leg_cheap: int
@@ -56,7 +60,9 @@ class Market(msgspec.Struct, frozen=True):
 
 
 class Wire(msgspec.Struct, frozen=True):
-    """Feed latency and clock of one venue, nanoseconds: receive = exchange + offset + base + exponential jitter."""
+    """Feed latency and clock of one venue, nanoseconds: receive = exchange + offset + base + exponential
+    jitter.
+    """
 
     base_ns: int = 2_000_000
     jitter_ns: int = 500_000
@@ -116,14 +122,18 @@ def two_venues(
 
     Parameters
     ----------
-    seed: everything is drawn from it; `minutes` of tape; `real_per_minute` and `decoys_per_minute` (each of stale,
-    crossed, delayed; one basis period a world); `gap_bp` bounds of a real gap, mid to mid; `fees_bp` (maker, taker).
+    seed: everything is drawn from it; `minutes` of tape; `real_per_minute` and `decoys_per_minute` (each of
+    stale, crossed, delayed; one basis period a world); `gap_bp` bounds of a real gap, mid to mid; `fees_bp`
+    (maker, taker).
 
     Raises
     ------
     ConfigError when the plants do not fit into the time or a size is not positive.
     """
-    look, pair = market or Market(), wires or (Wire(), Wire(base_ns=5_000_000, jitter_ns=1_500_000, clock_offset_ns=3_000_000))
+    look, pair = (
+        market or Market(),
+        wires or (Wire(), Wire(base_ns=5_000_000, jitter_ns=1_500_000, clock_offset_ns=3_000_000)),
+    )
     _check(minutes=minutes, tick=look.tick, lot=look.lot, price=look.price, visits_per_s=look.visits_per_s)
     rng = np.random.default_rng(seed)
     plants = _schedule(rng, minutes, real_per_minute, decoys_per_minute, gap_bp, look)
@@ -134,14 +144,20 @@ def two_venues(
     for i in (0, 1):
         fair = efficient * np.exp(_deviation(rng, n, look) * 1e-4) / look.tick
         rows = _venue(rng, i, fair, plants, look, end_ns)
-        rows = _receive(rng, rows, pair[i], [p for p in plants if p.leg == i and p.kind in ("stale", "delayed")])
+        rows = _receive(
+            rng, rows, pair[i], [p for p in plants if p.leg == i and p.kind in ("stale", "delayed")]
+        )
         legs.append(WorldLeg("AB"[i], rows, look.tick, look.lot, fees_bp[0], fees_bp[1], pair[i]))
     header = _header(f"two_venues(seed={seed}, minutes={minutes:g})", EPOCH_NS, end_ns)
     return World("two_venues", seed, tuple(legs), tuple(plants), header, EPOCH_NS, end_ns)
 
 
-def market_making_world(n_rows: int, seed: int = 0, *, market: Market | None = None, wire: Wire | None = None) -> World:
-    """One venue's feed of exactly `n_rows` rows: depth updates and trades, nothing planted (for benchmarks)."""
+def market_making_world(
+    n_rows: int, seed: int = 0, *, market: Market | None = None, wire: Wire | None = None
+) -> World:
+    """One venue's feed of exactly `n_rows` rows: depth updates and trades, nothing planted (for
+    benchmarks).
+    """
     look, line = market or Market(tick=0.1, half_spread_bp=0.05, visits_per_s=100.0), wire or Wire()
     _check(n_rows=n_rows, tick=look.tick, lot=look.lot, price=look.price, visits_per_s=look.visits_per_s)
     rng = np.random.default_rng(seed)
@@ -232,7 +248,9 @@ def _schedule(
 
 
 def _efficient(rng: np.random.Generator, n: int, look: Market, plants: list[Plant]) -> np.ndarray:
-    """The efficient price on the grid; while a feed is stalled or late it jumps by the plant's gap, and stays."""
+    """The efficient price on the grid; while a feed is stalled or late it jumps by the plant's gap, and
+    stays.
+    """
     steps = rng.normal(0.0, look.sigma_bp_sqrt_s * math.sqrt(GRID_NS * 1e-9), n)
     for p in plants:
         if p.kind in ("stale", "delayed"):
@@ -245,7 +263,8 @@ def _efficient(rng: np.random.Generator, n: int, look: Market, plants: list[Plan
 
 
 def _deviation(rng: np.random.Generator, n: int, look: Market) -> np.ndarray:
-    """A venue's own part in bp: an AR(1) on the grid with the stated standard deviation and reversion time."""
+    """A venue's own part in bp: an AR(1) on the grid with the stated standard deviation and reversion time.
+    """
     from scipy.signal import lfilter
 
     phi = math.exp(-GRID_NS * 1e-9 / look.reversion_s)
@@ -253,7 +272,9 @@ def _deviation(rng: np.random.Generator, n: int, look: Market) -> np.ndarray:
     return np.asarray(lfilter([1.0], [1.0, -phi], noise))
 
 
-def _venue(rng: np.random.Generator, leg: int, fair: np.ndarray, plants: list[Plant], look: Market, end_ns: int) -> np.ndarray:
+def _venue(
+    rng: np.random.Generator, leg: int, fair: np.ndarray, plants: list[Plant], look: Market, end_ns: int
+) -> np.ndarray:
     """Rows of one venue in exchange time on the local clock: fair price, plus what is planted on it."""
     span = end_ns - EPOCH_NS
     count = rng.poisson(look.visits_per_s * span * 1e-9)
@@ -285,7 +306,8 @@ def _venue(rng: np.random.Generator, leg: int, fair: np.ndarray, plants: list[Pl
 
 
 def _receive(rng: np.random.Generator, rows: np.ndarray, wire: Wire, holds: list[Plant]) -> np.ndarray:
-    """Stamp receive times (one a visit, never going back) and put exchange stamps on the venue's own clock."""
+    """Stamp receive times (one a visit, never going back) and put exchange stamps on the venue's own clock.
+    """
     sent = rows["exchange_ns"]
     first = np.concatenate([[True], sent[1:] != sent[:-1]])
     visit = np.cumsum(first) - 1
@@ -302,9 +324,9 @@ def _receive(rng: np.random.Generator, rows: np.ndarray, wire: Wire, holds: list
 def to_hftbacktest(events: np.ndarray, tick: float, lot: float, clock_offset_ns: int = 0) -> np.ndarray:
     """BOOK and TRADE rows as hftbacktest's event array (its `event_dtype`, both processors flagged).
 
-    Prices become floats of quote currency, quantities of the base unit. A CLEAR flag becomes a row of its own that
-    empties the book. Raises ConfigError when a row is of another kind or times go back (one row could then not
-    serve both processors).
+    Prices become floats of quote currency, quantities of the base unit. A CLEAR flag becomes a row of its
+    own that empties the book. Raises ConfigError when a row is of another kind or times go back (one row
+    could then not serve both processors).
     """
     for name in ("exchange_ns", "receive_ns"):
         back = np.flatnonzero(np.diff(events[name]) < 0)

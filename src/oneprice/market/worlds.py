@@ -1,9 +1,9 @@
 """Kernels behind the synthetic worlds: one venue's L2 feed drawn around a fair price, in exchange time.
 
-A feed is a list of *visits*: at each visit a trade may hit the touch, the book re-centres on the venue's fair price,
-and one level a side drifts back to its usual depth (refill) or loses some (cancel). All rows of a visit share one
-exchange time and end with LAST. Randomness is a splitmix64 counter in the kernel's own state, so a feed depends on
-its seed alone and not on a library's generator.
+A feed is a list of *visits*: at each visit a trade may hit the touch, the book re-centres on the venue's
+fair price, and one level a side drifts back to its usual depth (refill) or loses some (cancel). All rows of
+a visit share one exchange time and end with LAST. Randomness is a splitmix64 counter in the kernel's own
+state, so a feed depends on its seed alone and not on a library's generator.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def uniform(f: Any) -> float:
 @njit
 def _depth(f: Any, lots: float) -> int:
     """A level's lots: log-uniform within a factor of three of `lots`, at least one."""
-    return max(1, int(round(lots * math.exp((2.0 * uniform(f) - 1.0) * 1.0986))))
+    return max(1, round(lots * math.exp((2.0 * uniform(f) - 1.0) * 1.0986)))
 
 
 @njit
@@ -111,7 +111,9 @@ def _trade(rows: Any, f: Any, book: Any, t_ns: int, side: int) -> None:
 
 @njit
 def _breathe(rows: Any, f: Any, book: Any, t_ns: int, side: int, lots: float) -> None:
-    """An emptied touch refills; else one level, nearer ones more often, moves half-way to a fresh draw of its depth."""
+    """An emptied touch refills; else one level, nearer ones more often, moves half-way to a fresh draw of
+    its depth.
+    """
     top = f.bid_top if side == 1 else f.ask_top
     u = uniform(f)
     price = top - side * int(u * u * f.levels)
@@ -137,8 +139,8 @@ def visit(rows: Any, f: Any, bids: Any, asks: Any, t_ns: int, fair: float, lots:
             _trade(rows, f, asks, t_ns, 1)
         else:
             _trade(rows, f, bids, t_ns, -1)
-    bid = int(math.floor(fair - f.half_ticks))
-    ask = max(int(math.ceil(fair + f.half_ticks)), bid + 1)
+    bid = math.floor(fair - f.half_ticks)
+    ask = max(math.ceil(fair + f.half_ticks), bid + 1)
     if cross > 0:
         bid = ask + cross
     if f.n_visits == 0:
@@ -162,7 +164,9 @@ def visit(rows: Any, f: Any, bids: Any, asks: Any, t_ns: int, fair: float, lots:
 
 
 @njit
-def _run(rows: Any, feeds: Any, bids: Any, asks: Any, at: int, times: Any, fair: Any, lots: Any, cross: Any) -> int:
+def _run(
+    rows: Any, feeds: Any, bids: Any, asks: Any, at: int, times: Any, fair: Any, lots: Any, cross: Any
+) -> int:
     """Visits from `at` until done or until the next visit might not fit; returns the next visit's index."""
     f = feeds[0]
     room = 6 * f.levels + 8
@@ -187,8 +191,8 @@ def feed(
 ) -> np.ndarray:
     """EVENT rows of one venue in exchange time; receive_ns is left 0.
 
-    times_ns (n,) int64 ascending; fair_ticks (n,) float; depth_lots (n,) lots a level at each visit; cross_ticks (n,)
-    int64, 0 where the book is sane. `max_rows` > 0 stops after the visit that reaches it.
+    times_ns (n,) int64 ascending; fair_ticks (n,) float; depth_lots (n,) lots a level at each visit;
+    cross_ticks (n,) int64, 0 where the book is sane. `max_rows` > 0 stops after the visit that reaches it.
     """
     f = np.zeros(1, FEED)
     f["rng"] = np.uint64((seed * 0x2545F4914F6CDD1D + 0x1234567) & (2**64 - 1))
