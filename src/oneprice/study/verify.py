@@ -98,8 +98,8 @@ def verify(
 
     Returns
     -------
-    One Row an anchor. The verdict is `fail` when |computed - published| exceeds the tolerance, the result is not
-    finite or the computation refuses its data; `no-data` when a file it needs is not there.
+    One Row an anchor. The verdict is `fail` when |computed - published| exceeds the tolerance, the result is
+    not finite or the computation refuses its data; `no-data` when a file it needs is not there.
 
     Raises
     ------

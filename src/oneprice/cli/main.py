@@ -1,0 +1,52 @@
+"""`oneprice`: the app that holds the verbs. Verb modules are light; what they need is imported when they run."""
+
+from __future__ import annotations
+
+import typer
+
+from oneprice.cli import (
+    audit,
+    bench,
+    demo,
+    diagram,
+    doctor,
+    explain,
+    import_,
+    paper,
+    replay,
+    report,
+    sweep,
+    verify,
+    warm,
+)
+
+app = typer.Typer(
+    name="oneprice",
+    help="Finds the places where one asset has two prices, trades them as one package, and proves every cent.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+VERBS = {
+    "demo": demo.demo,
+    "import": import_.import_,
+    "replay": replay.replay,
+    "paper": paper.paper,
+    "audit": audit.audit,
+    "sweep": sweep.sweep,
+    "explain": explain.explain,
+    "report": report.report,
+    "verify": verify.verify,
+    "bench": bench.bench,
+    "doctor": doctor.doctor,
+    "warm": warm.warm,
+    "diagram": diagram.diagram,
+}
+for _name, _function in VERBS.items():
+    app.command(_name)(_function)
+
+
+if __name__ == "__main__":
+    app()
