@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ import numba
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n#]+)|import\s+([\w., ]+))", re.MULTILINE)
+_IMPORT = re.compile(
+    r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n#]+)|import\s+([\w., ]+))", re.MULTILINE
+)
+_NOISE = re.compile(r"#[^\n]*|\\\n")  # comments and continued lines hide names from _IMPORT
 
 
 def cache_home() -> Path:
@@ -37,7 +40,13 @@ def cache_home() -> Path:
 
 @lru_cache(maxsize=1)
 def _toolchain() -> bytes:
-    parts = [numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()]
+    parts = [
+        numba.__version__,
+        llvmlite.__version__,
+        np.__version__,
+        platform.python_version(),
+        platform.machine(),
+    ]
     parts += [f"{k}={os.environ.get(k, '')}" for k in ("NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_BOUNDSCHECK")]
     return "|".join(parts).encode()
 
@@ -52,22 +61,32 @@ def _module_file(name: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source(path: Path) -> tuple[bytes, tuple[Path, ...]]:
     """A file's bytes and the files of this package it imports (static imports only)."""
     raw = path.read_bytes()
     found: dict[Path, None] = {}
-    for match in _IMPORT.finditer(raw.decode()):
+    for match in _IMPORT.finditer(_NOISE.sub("", raw.decode())):
         if match[3]:
             names = [n.strip().split(" ")[0] for n in match[3].split(",")]
         else:
             what = match[2].strip("()").replace("\n", " ")
-            names = [match[1]] + [f"{match[1]}.{w.strip().split(' ')[0]}" for w in what.split(",")]
+            base = _absolute(match[1], path)
+            names = [base] + [f"{base}.{w.strip().split(' ')[0]}" for w in what.split(",")]
         for name in names:
             file = _module_file(name)
             if file is not None and file != path:
                 found[file] = None
     return raw, tuple(found)
+
+
+def _absolute(name: str, path: Path) -> str:
+    """A module name as written in `path`, relative or not, in full."""
+    dots = len(name) - len(name.lstrip("."))
+    if dots == 0 or not path.is_relative_to(ROOT):
+        return name
+    parts = ("oneprice", *path.relative_to(ROOT).parent.parts)
+    return ".".join([*parts[: len(parts) - dots + 1], *filter(None, [name[dots:]])])
 
 
 def closure(path: Path) -> list[Path]:
@@ -82,7 +101,7 @@ def closure(path: Path) -> list[Path]:
     return sorted(seen)
 
 
-@lru_cache(maxsize=None)
+@cache
 def digest_of(path: Path) -> str:
     """Content key of a source file: toolchain, its bytes and those of its whole import closure."""
     h = hashlib.sha256(_toolchain())
@@ -112,7 +131,12 @@ def njit(*args: Any, **options: Any) -> Any:
         with cache_folder(cache_home() / digest_of(path)):
             return numba.njit(*signature, **options)(function)
 
-    if len(args) == 1 and not options.get("_sig") and callable(args[0]) and not isinstance(args[0], numba.types.Type):
+    if (
+        len(args) == 1
+        and not options.get("_sig")
+        and callable(args[0])
+        and not isinstance(args[0], numba.types.Type)
+    ):
         if not hasattr(args[0], "return_type"):
             signature: tuple[Any, ...] = ()
             return wrap(args[0])
