@@ -1,0 +1,49 @@
+"""Numbered lines of a text or gzip file, with clear errors where the file is cut or broken."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from oneprice.core.errors import DataError
+
+Progress = Callable[[str, int, int], None]  # what, done, of
+_EVERY = 4096
+
+
+def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, bytes]]:
+    """(line number from 1, line without its end); gzip is told by its first two bytes.
+
+    `progress(name, done, of)` is called every few thousand lines with bytes of the file on disk.
+
+    Raises DataError for a missing, empty, truncated or damaged file.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    of = path.stat().st_size
+    if of == 0:
+        raise DataError(f"{path}: the file is empty; expected at least one line")
+    number = 0
+    with open(path, "rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        try:
+            for line in gzip.GzipFile(fileobj=raw) if zipped else raw:
+                number += 1
+                if progress is not None and number % _EVERY == 0:
+                    progress(path.name, raw.tell(), of)
+                yield number, line.rstrip(b"\r\n")
+        except EOFError as error:
+            raise DataError(
+                f"{path}, after line {number}: the gzip stream ends early; the file is truncated, fetch it again"
+            ) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(
+                f"{path}, after line {number}: damaged gzip data ({error}); fetch the file again"
+            ) from error
+    if number == 0:
+        raise DataError(f"{path}: the file is empty; expected at least one line")
+    if progress is not None:
+        progress(path.name, of, of)
