@@ -13,37 +13,23 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from oneprice.core.errors import DataError, unknown_name
+from oneprice.core.instruments import Instrument
+from oneprice.core.records import BAR, EVENT, LAST
+from oneprice.market.header import Header
 from oneprice.market.pack_parsers import PARSERS
+from oneprice.market.tape import Tape, make_tape
 
 PLATFORM = "manylinux2014_x86_64"
 PYTHON = "3.11"
 FETCH_TIMEOUT_S = 120.0
+TICK = 1e-5  # quote currency; both files print five decimals
 Progress = Callable[[str, int, int], None]  # what, done, of
-
-
-@dataclass(frozen=True)
-class Header:
-    """What must be said above an exhibit before any of its numbers."""
-
-    source: str
-    licence: str
-    period: str
-    side: str  # bid, ask, mid, last or "not stated"
-    simultaneity: str
-    survivorship: str
-    tries: str
-    claim: str  # can P&L be claimed? yes or no, and why
-
-    def lines(self) -> list[tuple[str, str]]:
-        """(label, text) pairs in the order in which they are printed."""
-        labels = {"claim": "can P&L be claimed?"}
-        return [(labels.get(f.name, f.name), getattr(self, f.name)) for f in fields(self)]
 
 
 @dataclass(frozen=True)
@@ -58,7 +44,7 @@ class Pack:
     member: str  # path inside the wheel
     licence: str  # of the wheel; not a grant of the vendor of the prices
     parser: str  # name in PARSERS
-    side: str
+    side: str  # one of market.header.SIDES
     platform: str = PLATFORM
 
 
@@ -74,7 +60,7 @@ PACKS: dict[str, Pack] = {
             member="gym_anytrading/datasets/data/FOREX_EURUSD_1H_ASK.csv",
             licence="MIT",
             parser="hourly_dotted",
-            side="ask (by the file's name)",
+            side="ask",
         ),
         Pack(
             name="eurusd_1h",
@@ -151,6 +137,41 @@ def load(name: str) -> np.ndarray:
     """BARS[n] of a pack (see `pack_parsers`): prices in quote currency, `end_ns` in UTC, no NaN."""
     wanted = pack(name)
     return PARSERS[wanted.parser](read(name), f"{wanted.filename}/{wanted.member}")
+
+
+def tape(name: str) -> Tape:
+    """A pack as a tape of BAR events at bar ends, with its header; one tick is 0.00001 of the quote currency.
+
+    The files hold no sizes, so no depth is assumed and nothing in this tape is executable.
+    """
+    wanted, bars = pack(name), load(name)
+    rows = np.zeros(len(bars), EVENT)
+    rows["receive_ns"] = rows["exchange_ns"] = bars["end_ns"]
+    ticks = {f: np.round(bars[f] / TICK).astype(np.int64) for f in ("open", "high", "low", "close")}
+    rows["close"], rows["volume"] = ticks["close"], bars["volume"].astype(np.int64)
+    for field, prices in (("open_off", "open"), ("high_off", "high"), ("low_off", "low")):
+        rows[field] = ticks[prices] - ticks["close"]
+    rows["kind"], rows["flag_bits"] = BAR, LAST
+    symbol = f"{wanted.wheel}:EURUSD"
+    one = Instrument(symbol=symbol, underlying="EUR", quote="USD", tick="0.00001", lot="1")
+    return make_tape(one, rows, header=header(name, bars))
+
+
+def header(name: str, bars: np.ndarray) -> Header:
+    """What must be said above anything made of this pack."""
+    wanted = pack(name)
+    first, last = (str(np.datetime64(int(t), "ns"))[:16] for t in (bars["end_ns"][0], bars["end_ns"][-1]))
+    return Header(
+        source=f"{wanted.member} inside the wheel {wanted.wheel} {wanted.version}; the vendor is not named",
+        licence=f"{wanted.licence} (of the wheel, not a grant of the vendor of the prices)",
+        period=f"{first} to {last} UTC, bar ends",
+        side=wanted.side,
+        simultaneity="hourly bars: where in its hour a price was set is not known",
+        survivorship="one currency pair, chosen by the wheel's author",
+        tries=1,
+        claim=False,
+        claim_why="bars of one side, without sizes: no price in them is known to have been executable",
+    )
 
 
 def _download(wanted: Pack, scratch: Path) -> Path:
