@@ -48,7 +48,7 @@ def sample(
     return [made[name] for name in fold.inputs]
 
 
-def check_fold(fold: Fold, xs: list[np.ndarray] | None = None, **params: float) -> list[str]:
+def check_fold(fold: Fold, xs: list[np.ndarray] | None = None, **params: Any) -> list[str]:
     """Run every rule; an empty list means that the fold conforms.
 
     xs: inputs of at least 100 observations (drawn by input name when left out). params: as for `scan`; those
@@ -106,7 +106,7 @@ def _streams(fold: Fold, columns: list[np.ndarray], args: tuple[Any, ...], base:
     return out
 
 
-def _past(fold: Fold, columns: list[np.ndarray], params: dict[str, float], base: np.ndarray) -> list[str]:
+def _past(fold: Fold, columns: list[np.ndarray], params: dict[str, Any], base: np.ndarray) -> list[str]:
     """Another future from the middle on must leave the values before it."""
     k = len(base) // 2
     other = [c.copy() for c in columns]
@@ -146,7 +146,7 @@ def _precise(fold: Fold, columns: list[np.ndarray], args: tuple[Any, ...], base:
     return []
 
 
-def _missing(fold: Fold, columns: list[np.ndarray], params: dict[str, float]) -> list[str]:
+def _missing(fold: Fold, columns: list[np.ndarray], params: dict[str, Any]) -> list[str]:
     """NaN and inf in each float input: NaN out, nothing remembered."""
     out = []
     holes = np.zeros(len(columns[0]), bool)
@@ -168,7 +168,7 @@ def _missing(fold: Fold, columns: list[np.ndarray], params: dict[str, float]) ->
     return out
 
 
-def _restart(fold: Fold, columns: list[np.ndarray], params: dict[str, float], base: np.ndarray) -> list[str]:
+def _restart(fold: Fold, columns: list[np.ndarray], params: dict[str, Any], base: np.ndarray) -> list[str]:
     """A state restored from its bytes goes on as if nothing had happened; `scan` in two pieces is one scan.
     """
     out = []

@@ -63,7 +63,7 @@ class Fold:
             out[name] = value
         return out
 
-    def scan(self, *xs: Any, state: np.ndarray | None = None, **params: float) -> np.ndarray:
+    def scan(self, *xs: Any, state: np.ndarray | None = None, **params: Any) -> np.ndarray:
         """The step over whole inputs.
 
         Parameters
@@ -77,7 +77,7 @@ class Fold:
         """
         if len(xs) != len(self.inputs):
             raise DataError(f"{self.name}: expected inputs {', '.join(self.inputs)}, got {len(xs)} arrays")
-        columns = []
+        columns: list[np.ndarray] = []
         for name, x in zip(self.inputs, xs, strict=True):
             column = np.ascontiguousarray(x, np.int64 if name.endswith("_ns") else np.float64)
             if column.ndim != 1 or (columns and len(column) != len(columns[0])):
@@ -102,6 +102,8 @@ def discover(package: str = "oneprice.features") -> dict[str, Fold]:
     root = importlib.import_module(package)
     found: dict[str, Fold] = {}
     for info in sorted(pkgutil.iter_modules(root.__path__), key=lambda i: i.name):
+        if info.ispkg:
+            continue
         fold = getattr(importlib.import_module(f"{package}.{info.name}"), "FOLD", None)
         if isinstance(fold, Fold):
             found[fold.name] = fold

@@ -23,11 +23,18 @@ import msgspec
 import numpy as np
 
 from oneprice.core.errors import ConfigError, unknown_name
+from oneprice.core.instruments import Fees, Instrument
+from oneprice.core.records import BOOK, LAST
+from oneprice.market.header import Header
+from oneprice.market.quality import mark_crossed
+from oneprice.market.tape import Tape, make_tape
+from oneprice.market.tapeset import TapeSet
 from oneprice.market.worlds import feed
 
 KINDS = ("real", "basis", "stale", "crossed", "delayed")
 EPOCH_NS = 1_700_000_000_000_000_000  # start of every world on the local clock
 GRID_NS = 1_000_000  # step of the efficient price
+LEVELS = 10
 LIFE_S = {"real": (0.02, 2.0), "stale": (1.5, 4.0), "crossed": (0.2, 2.0), "delayed": (0.05, 0.4)}
 
 
@@ -50,7 +57,7 @@ class Market(msgspec.Struct, frozen=True):
     """How the venues of a world look. Prices in quote currency, quantities in lots."""
 
     price: float = 10_000.0
-    tick: float = 0.5
+    tick: float = 0.2
     lot: float = 0.001
     half_spread_bp: float = 0.4
     sigma_bp_sqrt_s: float = 0.6  # efficient price
@@ -70,34 +77,21 @@ class Wire(msgspec.Struct, frozen=True):
     clock_bound_ns: int = 100_000
 
 
-class WorldLeg(msgspec.Struct, frozen=True):
-    """One leg of a world: its EVENT rows in receive order and what is needed to make an instrument of it."""
-
-    name: str
-    events: np.ndarray
-    tick: float
-    lot: float
-    maker_fee_bp: float
-    taker_fee_bp: float
-    wire: Wire
-
-
 class World(msgspec.Struct, frozen=True):
-    """Legs, the truth about them, and the header every exhibit carries."""
+    """Tapes of a world's legs and the truth about them. `start_ns`, `end_ns` on the local clock."""
 
     name: str
     seed: int
-    legs: tuple[WorldLeg, ...]
+    tapes: TapeSet
     plants: tuple[Plant, ...]
-    header: dict[str, str]
     start_ns: int
     end_ns: int
 
     def digest(self) -> str:
         """sha256 of all rows and plants: equal seeds give equal worlds."""
         h = hashlib.sha256(msgspec.json.encode(self.plants))
-        for leg in self.legs:
-            h.update(np.ascontiguousarray(leg.events).view(np.uint8).data)
+        for tape in self.tapes:
+            h.update(tape.digest.encode())
         return h.hexdigest()
 
     def of_kind(self, kind: str) -> tuple[Plant, ...]:
@@ -130,26 +124,31 @@ def two_venues(
     ------
     ConfigError when the plants do not fit into the time or a size is not positive.
     """
-    look, pair = (
-        market or Market(),
-        wires or (Wire(), Wire(base_ns=5_000_000, jitter_ns=1_500_000, clock_offset_ns=3_000_000)),
-    )
+    look = market or Market()
+    pair = wires or (Wire(), Wire(base_ns=5_000_000, jitter_ns=1_500_000, clock_offset_ns=3_000_000))
     _check(minutes=minutes, tick=look.tick, lot=look.lot, price=look.price, visits_per_s=look.visits_per_s)
+    narrowest = gap_bp[0] * 1e-4 * look.price / look.tick
+    if not (gap_bp[1] >= gap_bp[0] and narrowest > 2 * LEVELS):
+        raise ConfigError(
+            f"gap_bp: expected (low, high) with low more than {2 * LEVELS} ticks"
+            f" ({2e4 * LEVELS * look.tick / look.price:g} bp), got {gap_bp}: narrow the tick or widen gaps"
+        )
     rng = np.random.default_rng(seed)
-    plants = _schedule(rng, minutes, real_per_minute, decoys_per_minute, gap_bp, look)
+    basis_bp = 2.0 * look.half_spread_bp + 2e4 * look.tick / look.price + 1.2 * fees_bp[1]
+    plants = _schedule(rng, minutes, (real_per_minute, decoys_per_minute), gap_bp, basis_bp)
     end_ns = EPOCH_NS + int(minutes * 60e9)
     n = int(minutes * 60e9) // GRID_NS + 2
     efficient = _efficient(rng, n, look, plants)
-    legs = []
-    for i in (0, 1):
+    about = (f"two_venues(seed={seed}, minutes={minutes:g})", EPOCH_NS, end_ns)
+    tapes = []
+    for i, name in enumerate(("alpha", "beta")):
         fair = efficient * np.exp(_deviation(rng, n, look) * 1e-4) / look.tick
         rows = _venue(rng, i, fair, plants, look, end_ns)
-        rows = _receive(
-            rng, rows, pair[i], [p for p in plants if p.leg == i and p.kind in ("stale", "delayed")]
-        )
-        legs.append(WorldLeg("AB"[i], rows, look.tick, look.lot, fees_bp[0], fees_bp[1], pair[i]))
-    header = _header(f"two_venues(seed={seed}, minutes={minutes:g})", EPOCH_NS, end_ns)
-    return World("two_venues", seed, tuple(legs), tuple(plants), header, EPOCH_NS, end_ns)
+        plants = [_with_depth(p, rows) if p.leg == i and p.kind == "real" else p for p in plants]
+        holds = [p for p in plants if p.leg == i and p.kind in ("stale", "delayed")]
+        rows = _receive(rng, rows, pair[i], holds)
+        tapes.append(_tape(name, rows, look, pair[i], fees_bp, about))
+    return World("two_venues", seed, TapeSet(tuple(tapes)), tuple(plants), EPOCH_NS, end_ns)
 
 
 def market_making_world(
@@ -176,12 +175,12 @@ def market_making_world(
         trade_share=0.25,
         max_rows=n_rows,
     )[:n_rows].copy()
-    rows["flag_bits"][-1] |= 1
+    rows["flag_bits"][-1] |= LAST
     rows = _receive(rng, rows, line, [])
     end_ns = int(rows["receive_ns"][-1])
-    leg = WorldLeg("A", rows, look.tick, look.lot, -0.5, 2.0, line)
-    header = _header(f"market_making_world({n_rows}, seed={seed})", EPOCH_NS, end_ns)
-    return World("market_making", seed, (leg,), (), header, EPOCH_NS, end_ns)
+    about = (f"market_making_world({n_rows}, seed={seed})", EPOCH_NS, end_ns)
+    tape = _tape("alpha", rows, look, line, (-0.5, 2.0), about)
+    return World("market_making", seed, TapeSet((tape,)), (), EPOCH_NS, end_ns)
 
 
 def _check(**values: float) -> None:
@@ -190,29 +189,60 @@ def _check(**values: float) -> None:
             raise ConfigError(f"{name}: expected a positive finite number, got {value!r}")
 
 
-def _header(source: str, start_ns: int, end_ns: int) -> dict[str, str]:
-    at = [str(np.datetime64(t, "ns"))[:19] + "Z" for t in (start_ns, end_ns)]
-    return {
-        "source": f"simulated: {source}",
-        "licence": "Apache-2.0 (generated by this package)",
-        "period": f"{at[0]} to {at[1]} (simulated time)",
-        "side": "bid and ask, L2 depth and trades",
-        "simultaneity": "exchange and receive times of each venue, simulated",
-        "survivorship": "not applicable",
-        "tries": "1",
-        "claim": "no: simulated data; profit here proves the machinery, not a market",
-    }
+def _tape(
+    venue: str,
+    rows: np.ndarray,
+    look: Market,
+    wire: Wire,
+    fees_bp: tuple[float, float],
+    about: tuple[str, int, int],
+) -> Tape:
+    """Instrument, header and quality marks around a feed's rows."""
+    source, start_ns, end_ns = about
+    at = [str(np.datetime64(t, "ns"))[:19] for t in (start_ns, end_ns)]
+    instrument = Instrument(
+        symbol=f"{venue}:XYZ-USD",
+        underlying="XYZ",
+        quote="USD",
+        tick=look.tick,
+        lot=look.lot,
+        fees=Fees(maker_bp=fees_bp[0], taker_bp=fees_bp[1]),
+        stale_ns=500_000_000,
+        book_log2=12,
+    )
+    header = Header(
+        source=f"simulated: {source}",
+        licence="Apache-2.0 (generated by this package)",
+        period=f"{at[0]} to {at[1]} UTC (simulated)",
+        side="both",
+        simultaneity="exchange and receive times of each venue, simulated",
+        survivorship="not applicable",
+        tries=1,
+        claim=False,
+        claim_why="simulated data: profit here proves the machinery, not a market",
+    )
+    mark_crossed(rows, instrument.book_log2)
+    offset, bound = wire.clock_offset_ns, wire.clock_bound_ns
+    return make_tape(instrument, rows, header=header, clock_offset_ns=offset, clock_bound_ns=bound)
+
+
+def _with_depth(plant: Plant, rows: np.ndarray) -> Plant:
+    """The plant with the lots its first visit displays on the executable side (every level there is new)."""
+    a, b = np.searchsorted(rows["exchange_ns"], [plant.start_ns, plant.start_ns + 1])
+    side = -1 if plant.leg == plant.leg_cheap else 1
+    shown = {int(r["price"]): int(r["qty"]) for r in rows[a:b] if r["kind"] == BOOK and r["side"] == side}
+    return msgspec.structs.replace(plant, depth_lots=sum(shown.values()))
 
 
 def _schedule(
     rng: np.random.Generator,
     minutes: float,
-    real: float,
-    decoys: float,
+    per_minute: tuple[float, float],
     gap_bp: tuple[float, float],
-    look: Market,
+    basis_bp: float,
 ) -> list[Plant]:
     """Plants in random order, laid end to end with random pauses of at least half a second."""
+    real, decoys = per_minute
     kinds = ["real"] * round(real * minutes)
     for kind in ("stale", "crossed", "delayed"):
         kinds += [kind] * round(decoys * minutes)
@@ -240,7 +270,7 @@ def _schedule(
         cheap = int(rng.integers(2))
         depth = int(rng.integers(20, 400)) if kind == "real" else 0
         if kind == "basis":
-            gap = 2.0 * look.half_spread_bp + 1.5  # crosses both spreads, pays two fees, loses
+            gap = basis_bp  # crosses both spreads and is still less than two taker fees
         if kind == "crossed":
             cheap = 1 - leg  # the venue that is crossed shows the dear bid
         plants.append(Plant(kind, cheap, 1 - cheap, leg, start, start + int(life * 1e9), gap, depth))
@@ -291,7 +321,7 @@ def _venue(
         if p.kind in ("real", "basis"):
             own[during] *= 1.0 + (-1.0 if leg == p.leg_cheap else 1.0) * p.gap_bp * 1e-4
         if p.kind == "real":
-            depth[during] = p.depth_lots / 10.0
+            depth[during] = p.depth_lots / LEVELS
         if p.kind == "crossed":
             cross[during] = max(1, round(p.gap_bp * 1e-4 * look.price / look.tick))
     return feed(
@@ -301,6 +331,7 @@ def _venue(
         cross,
         seed=int(rng.integers(1 << 62)),
         leg=leg,
+        levels=LEVELS,
         half_ticks=look.half_spread_bp * 1e-4 * look.price / look.tick,
     )
 

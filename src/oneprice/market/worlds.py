@@ -15,6 +15,7 @@ import numpy as np
 
 from oneprice.core.jit import njit
 from oneprice.core.records import BOOK, CLEAR, EVENT, LAST, SNAPSHOT, TRADE, record
+from oneprice.market.tape import join_events
 
 FEED = record(
     [
@@ -211,4 +212,4 @@ def feed(
         at = _run(rows, f, bids, asks, at, times_ns, fair_ticks, depth_lots, cross_ticks)
         parts.append(rows[: int(f["n_rows"][0])])
         have += len(parts[-1])
-    return np.concatenate(parts)
+    return join_events(parts)

@@ -64,7 +64,7 @@ def unit_costs(
 @njit
 def walk(
     legs: Any, cheap: int, dear: int, qty: float, exit_crossings: int, rebalance_bp: float, stop: bool
-) -> tuple[float, float, float]:
+) -> tuple[float, float, float, float]:
     """Walk asks of `cheap` and bids of `dear` together: (quantity not filled, sum paid, sum received),
     before fees.
 
