@@ -2,8 +2,8 @@
 
 Classes: `clean`; `self_crossed_venue` (one book at or above itself); `stale` (a leg older than the bound);
 `non_simultaneous` (a gap in receive time that no exchange time shows); `basis` (there most of the time, or no
-more than the slow mean of the difference); `side_bias` (the same between feeds that show one side only: an ask
-held against a bid or a mid). An episode gets the condition that held for at least half of its time.
+more than the slow mean of the difference); `side_bias` (the same between feeds of one side only: an ask held
+against a bid or a mid). An episode gets the condition that held for at least half of its time.
 
 Net edge is `signals.cost.edge` at the touches. `inventory`: the whole gap less two crossings. `converge`: the
 gap beyond its slow mean (where it is expected to go) less four crossings and the half spreads of the way out.
@@ -101,7 +101,7 @@ class Audit:
         clean = self.count("clean")
         paying = {e: sum(r.paying[e] for r in self.rows if r.label == "clean") for e in EXITS}
         if clean == 0:
-            most = max(self.rows, key=lambda r: r.time_share * r.count, default=None)
+            most = max(self.rows, key=lambda r: r.time_share, default=None)
             why = f"; most of what looks like one is {most.label}" if most else ""
             return f"not an arbitrage: none of {len(self.episodes)} gaps is clean{why}"
         if not any(paying.values()):
