@@ -91,7 +91,7 @@ def compiled() -> dict[str, Any]:
 
 
 def disk(folder: Path) -> dict[str, Any]:
-    """Free space and the median time of a 64 KiB write with fsync in `folder` (NaN where it cannot be written)."""
+    """Free space and the median time of a 64 KiB write with fsync in `folder` (NaN: not writable)."""
     import shutil
 
     free = shutil.disk_usage(folder).free
@@ -109,7 +109,7 @@ def disk(folder: Path) -> dict[str, Any]:
 
 
 def clock() -> dict[str, Any]:
-    """Resolution of the wall clock, whether it stepped back while watched, and whether the kernel calls it synchronised."""
+    """The wall clock: its resolution, steps back while watched, and what the kernel says of it."""
     last, steps, smallest = time.time_ns(), 0, 1 << 62
     until = time.monotonic() + 0.02
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""`oneprice`: the app that holds the verbs. Verb modules are light; what they need is imported when they run."""
+"""`oneprice`: the app that holds the verbs. Verb modules are light: they import what they need as they run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oneprice.cli import (
 
 app = typer.Typer(
     name="oneprice",
-    help="Finds the places where one asset has two prices, trades them as one package, and proves every cent.",
+    help="Finds where one asset has two prices, trades them as one package, and proves every cent.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,6 +1,6 @@
 """Charts as SVG text: lines over time with bands and marks, a waterfall, a heat map and bars.
 
-Nothing is fetched and nothing but the reader's browser is needed. Colour never carries a meaning alone: signs,
+Nothing is fetched; the page needs nothing but a browser. Colour never carries a meaning alone: signs,
 labels and shapes say the same.
 """
 

@@ -1,0 +1,319 @@
+"""The exhibits of a report: what each shows, drawn and tabled from a RunData."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from oneprice.core.records import HALT_ROW, RESIDUAL_ROW, SAMPLE
+from oneprice.dashboard import charts, svg
+from oneprice.dashboard.charts import Band, Line, Mark, Plot
+from oneprice.modes.explain import HALTS, RESIDUAL_WHY, Package, packages_of
+from oneprice.study import report
+from oneprice.study.report import RunData, leg_name
+
+MOST_PACKAGES = 200
+__all__ = ["Exhibit", "Table", "all_of", "figures", "leg_name", "period"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under column names; text, numbers or booleans."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+    empty: str = "none"
+    note: str = ""
+    last_is_sum: bool = False
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One section of the page."""
+
+    title: str
+    says: str
+    drawings: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+
+def all_of(run: RunData) -> list[Exhibit]:
+    """Every exhibit of a run, in reading order."""
+    packages = packages_of(run.rows, run.manifest)
+    out = [pnl(run), prices(run), gap(run, packages), inventory(run), residual(run, packages)]
+    out += [break_even(run), package_table(run, packages), legging(run, packages), refused(run)]
+    return out
+
+
+def period(run: RunData) -> str:
+    """First to last sampled time, UTC."""
+    times = run.of_kind(SAMPLE)["time_ns"]
+    if len(times) == 0:
+        return "nothing sampled"
+    span = float(times[-1] - times[0])
+    low, high = (svg.time_text(float(t), 20e9) for t in (times[0], times[-1]))
+    day = svg.time_text(float(times[0]), 1e30)
+    last_day = svg.time_text(float(times[-1]), 1e30)
+    return f"{day} {low} to {'' if day == last_day else last_day + ' '}{high} UTC ({_duration(span)})"
+
+
+def figures(run: RunData) -> list[tuple[str, str, str]]:
+    """Key figures for the head of the page: (label, value, unit)."""
+    table = report.cause_table(run)
+    curve = report.equity_curve(run)
+    costs = sum(v for n, v in table.causes if n in ("fee", "tax", "funding", "borrow", "transfer"))
+    packages = packages_of(run.rows, run.manifest)
+    naked = max((p.naked_ms for p in packages), default=0.0)
+    digits = _digits(table.amount(table.total))
+    return [
+        ("P&L", svg.number_text(table.amount(table.total), digits, signed=True), table.currency),
+        ("of it charges", svg.number_text(table.amount(costs), digits, signed=True), table.currency),
+        (
+            "largest drawdown",
+            svg.number_text(table.amount(report.drawdown(curve.equity)), digits),
+            table.currency,
+        ),
+        ("packages", svg.number_text(len(packages), 0), ""),
+        ("fills", svg.number_text(len(report.fills(run)), 0), ""),
+        ("refused orders", svg.number_text(sum(n for _, n in report.refusals(run)), 0), ""),
+        ("longest naked", svg.number_text(naked, 1), "ms"),
+    ]
+
+
+def pnl(run: RunData) -> Exhibit:
+    """P&L by cause as a waterfall, with the integer check that it adds up."""
+    table = report.cause_table(run)
+    parts = [(n, table.amount(v)) for n, v in table.causes if v]
+    digits = _digits(max((abs(v) for _, v in parts), default=0.0))
+    drawing = charts.waterfall(
+        parts, ("total", table.amount(table.total)), unit=table.currency, digits=digits
+    )
+    rows: list[list[Any]] = [[n, v, f"{table.amount(v):.{table.scale}f}"] for n, v in table.causes if v]
+    rows.append(["sum of causes", table.total, f"{table.amount(table.total):.{table.scale}f}"])
+    exact = table.difference == 0
+    verdict = (
+        "They are equal: no part was found by subtraction."
+        if exact
+        else "THEY DIFFER: the books do not close."
+    )
+    note = (
+        f"Check in integers of 10^-{table.scale} {table.currency}: sum of causes {table.total}, change in equity "
+        f"{table.equity}, difference {table.difference}. {verdict}"
+    )
+    curve = report.equity_curve(run)
+    equity = (curve.equity - (curve.equity[0] if len(curve.equity) else 0)) / 10**table.scale
+    line = Line("equity since the start", curve.time_ns, equity, step=True)
+    lines = [line] + [
+        Line(name, curve.time_ns, (curve.causes[:, i] - curve.causes[0, i]) / 10**table.scale, step=True)
+        for i, name in enumerate(run.manifest.causes)
+        if len(curve.equity) and curve.causes[-1, i] != curve.causes[0, i]
+    ]
+    return Exhibit(
+        "P&L by cause",
+        "Where each cent came from. Each bar begins where the one before it ended; the last is the sum of all.",
+        [drawing, charts.time_chart(Plot("P&L by cause over time", table.currency, lines[:6], zero=True))],
+        [Table("", ["cause", "ledger units", table.currency], rows, note=note, last_is_sum=True)],
+    )
+
+
+def prices(run: RunData) -> Exhibit:
+    """Mids of all legs; legs of one quote share a chart."""
+    drawings = []
+    series = report.legs(run)
+    groups: dict[str, list[report.LegSeries]] = {}
+    for i, leg in enumerate(series):
+        quote = str(run.manifest.legs[i].get("quote", ""))
+        groups.setdefault(quote, []).append(leg)
+    for quote, members in groups.items():
+        lines = [Line(leg.name, leg.time_ns, leg.mid, step=True) for leg in members]
+        drawings.append(charts.time_chart(Plot("mid prices", quote, lines)))
+    return Exhibit("The prices", "Mid of each leg as the engine saw it, in receive time.", drawings)
+
+
+def gap(run: RunData, packages: list[Package]) -> Exhibit:
+    """Gap of the first two legs, its own band, and where packages were entered and left."""
+    found = report.gap(run)
+    if found is None:
+        return Exhibit("The gap", "", ['<p class="none">this run has no two legs to compare</p>'])
+    a, b = found.names
+    entries = [p for p in packages if p.opens]
+    exits = [p for p in packages if not p.opens]
+    marks = [
+        _mark_at("entry", entries, found, "up", svg.SERIES[2]),
+        _mark_at("exit", exits, found, "down", svg.SERIES[1]),
+    ]
+    lines = [Line(f"mid of {a} over mid of {b}", found.time_ns, found.mid_bp, step=True)]
+    bands = [Band(f"its own mean ± {report.BAND_SIGMAS:g}σ", found.time_ns, found.low_bp, found.high_bp)]
+    first = Plot("gap", "bp", lines, bands, [m for m in marks if len(m.x)])
+    touch = [
+        Line(f"sell {a}, buy {b}", found.time_ns, found.a_over_b, step=True),
+        Line(f"sell {b}, buy {a}", found.time_ns, found.b_over_a, step=True, colour=svg.SERIES[1]),
+    ]
+    levels = [("taker fees of both legs", found.cost_bp)] if math.isfinite(found.cost_bp) else []
+    second = Plot("executable gap", "bp", touch, levels=levels, zero=True)
+    return Exhibit(
+        "The gap and its band",
+        "Above: difference of the mids against its own slow mean. Below: what could be executed at the touch, "
+        "bid of one leg over ask of the other; only what lies above the dotted line pays for one crossing of each.",
+        [charts.time_chart(first), charts.time_chart(second)],
+    )
+
+
+def _mark_at(name: str, packages: list[Package], found: report.Gap, shape: str, colour: str) -> Mark:
+    times = np.array([p.opened_ns for p in packages], np.int64)
+    at = np.clip(np.searchsorted(found.time_ns, times, side="right") - 1, 0, max(len(found.time_ns) - 1, 0))
+    heights = found.mid_bp[at] if len(found.mid_bp) else np.zeros(len(times))
+    inside = np.isfinite(heights)
+    return Mark(name, times[inside], heights[inside], shape, colour)
+
+
+def inventory(run: RunData) -> Exhibit:
+    """Position of each leg over time, in lots."""
+    lines = [Line(leg.name, leg.time_ns, leg.lots.astype(float), step=True) for leg in report.legs(run)]
+    plot = Plot("position", "lots", lines, zero=True, height=240)
+    return Exhibit("Inventory", "Filled position of each leg.", [charts.time_chart(plot)])
+
+
+def residual(run: RunData, packages: list[Package]) -> Exhibit:
+    """Unhedged lots booked to the residual ledger, and what became of them."""
+    rows = run.of_kind(RESIDUAL_ROW)
+    samples = run.of_kind(SAMPLE)
+    lines = []
+    for i in range(len(run.manifest.legs)):
+        own = rows[rows["leg"] == i]
+        if len(own) == 0 or len(samples) == 0:
+            continue
+        times = np.concatenate([samples["time_ns"][:1], own["time_ns"], samples["time_ns"][-1:]])
+        lots = np.concatenate([[0], own["c"], own["c"][-1:]]).astype(float)
+        lines.append(Line(leg_name(run.manifest, i), times, lots, step=True))
+    table = [
+        [
+            svg.time_text(float(r["time_ns"]), 20e9),
+            leg_name(run.manifest, int(r["leg"])),
+            int(r["a"]),
+            int(r["c"]),
+            float(r["b"]) / 1e6,
+            RESIDUAL_WHY[int(r["code"])] if r["code"] < len(RESIDUAL_WHY) else str(r["code"]),
+        ]
+        for r in rows[:MOST_PACKAGES]
+    ]
+    drawing = charts.time_chart(Plot("residual", "lots", lines, zero=True, height=220)) if lines else ""
+    says = "Lots that stood unhedged after a package had ended: each was hedged, unwound or is listed here."
+    columns = ["time", "leg", "change lots", "left lots", "age ms", "why"]
+    note = f"the first {MOST_PACKAGES} of {len(rows)}" if len(rows) > MOST_PACKAGES else ""
+    empty = "no lot was ever left unhedged by a finished package"
+    return Exhibit("Residual", says, [drawing] if drawing else [], [Table("", columns, table, empty, note)])
+
+
+def break_even(run: RunData) -> Exhibit:
+    """The sweep over latency, fee and size as heat maps, one a size; blue pays, orange does not."""
+    title = "Break-even map"
+    cells = (run.sweep or {}).get("map")
+    if not cells:
+        empty = '<p class="none">no sweep.json lies beside the journal: `oneprice sweep` writes it</p>'
+        return Exhibit(title, "", [empty])
+    sizes = sorted({float(c["size"]) for c in cells})
+    fees = sorted({float(c["fee_bp"]) for c in cells})
+    delays = sorted({float(c["latency_ms"]) for c in cells})
+    drawings = []
+    for size in sizes:
+        grid = np.full((len(delays), len(fees)), np.nan)
+        for c in cells:
+            if float(c["size"]) == size and c.get("pnl") is not None:
+                grid[delays.index(float(c["latency_ms"])), fees.index(float(c["fee_bp"]))] = float(c["pnl"])
+        digits = _digits(float(np.nanmax(np.abs(grid))) if np.isfinite(grid).any() else 0.0)
+        picture = charts.heat_map(
+            grid,
+            [f"{d:g} ms" for d in delays],
+            [f"{f:g} bp" for f in fees],
+            row_title="latency",
+            column_title="taker fee, each fill",
+            digits=digits,
+        )
+        drawings.append(f"<h3>size {size:g}</h3>{picture}")
+    tries = (run.sweep or {}).get("tries", len(cells))
+    unit = (run.sweep or {}).get("unit", report.report_currency(run.manifest))
+    says = f"Total P&L in {unit} at each latency, fee and size; framed cells do not lose. {tries} tries."
+    return Exhibit(title, says, drawings)
+
+
+def package_table(run: RunData, packages: list[Package]) -> Exhibit:
+    """Each package with its legs, state and result."""
+    rows = [
+        [
+            p.number,
+            svg.time_text(float(p.opened_ns), 20e9),
+            p.state,
+            f"{p.filled_text} of {p.planned_text}" if p.planned_text else p.filled_text,
+            p.life_ms,
+            p.n_orders,
+            p.n_fills,
+            p.n_refused,
+        ]
+        for p in packages[:MOST_PACKAGES]
+    ]
+    columns = ["no.", "opened", "state", "lots filled", "life ms", "orders", "fills", "refused"]
+    states: dict[str, int] = {}
+    for p in packages:
+        states[p.state] = states.get(p.state, 0) + 1
+    says = "; ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no package was opened"
+    note = f"the first {MOST_PACKAGES} of {len(packages)}" if len(packages) > MOST_PACKAGES else ""
+    tell = "`oneprice explain RUN --package N` tells the story of one."
+    return Exhibit("Packages", f"{says}. {tell}", tables=[Table("", columns, rows, note=note)])
+
+
+def legging(run: RunData, packages: list[Package]) -> Exhibit:
+    """The worst of each package: how much stood naked, how long, and what it cost."""
+    worst = sorted(packages, key=lambda p: (-p.naked_ms, p.number))[:25]
+    rows = [
+        [p.number, p.worst_naked, p.naked_ms, p.legging_cost, p.cost_currency] for p in worst if p.n_fills
+    ]
+    total = sum(p.legging_cost for p in packages if math.isfinite(p.legging_cost))
+    currency = next((p.cost_currency for p in packages if p.cost_currency), "")
+    digits = _digits(total)
+    says = (
+        "A package is naked while its filled legs do not offset each other. The cost of legging is what the market "
+        "moved against it between its decision and the decision behind each later fill (a minus is a cost). "
+        f"All packages together: {svg.number_text(total, digits, signed=True)} {currency}."
+    )
+    columns = ["package", "worst naked, units", "naked ms", "legging", "in"]
+    note = f"the {len(rows)} longest naked of {len(packages)}" if len(packages) > len(rows) else ""
+    return Exhibit("Legging", says, tables=[Table("", columns, rows, "no package had a fill", note)])
+
+
+def refused(run: RunData) -> Exhibit:
+    """Refusals by reason, and changes of the halt state."""
+    parts = [(name, float(n)) for name, n in report.refusals(run)]
+    halts = [
+        [
+            svg.time_text(float(r["time_ns"]), 20e9),
+            HALTS.get(int(r["a"]), "?"),
+            HALTS.get(int(r["b"]), "?"),
+            int(r["code"]),
+        ]
+        for r in run.of_kind(HALT_ROW)
+    ]
+    return Exhibit(
+        "Refusals and halts",
+        "Orders that the gate did not let out, by reason.",
+        [charts.bars(parts, unit="orders")],
+        [Table("Halts", ["time", "from", "to", "reason code"], halts, "trading was never halted or reduced")],
+    )
+
+
+def _digits(value: float) -> int:
+    if not math.isfinite(value) or value == 0:
+        return 2
+    return max(2, min(8, 3 - math.floor(math.log10(abs(value)))))
+
+
+def _duration(ns: float) -> str:
+    seconds = ns / 1e9
+    for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
