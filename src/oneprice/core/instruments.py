@@ -252,6 +252,7 @@ def _fill(leg: np.void, one: Instrument, scale: int) -> None:
     leg["lot_step"] = one.lot_step
     leg["min_notional"] = -int(-exact(one.min_notional, "min_notional") * 10**scale // 1)
     leg["stale_ns"] = one.stale_ns
+    leg["fx_currency"] = -1
     leg["assumed_depth_lots"] = one.assumed_depth_lots
     leg["trading"] = OPEN if one.allow_short else NO_SHORT
     for name in ("bid_ticks", "ask_ticks", "mid2_ticks", "last_ticks"):
