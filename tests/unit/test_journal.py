@@ -82,7 +82,7 @@ def test_all_frame_kinds_come_back(tmp_path: Path) -> None:
         journal.end_session(1, time_ns=13, n_events=14, cursors=list(range(9)), digest=layout)
     reader = JournalReader(path)
     assert reader.torn is None and reader.closed
-    assert reader.manifest.seed == 7
+    assert reader.manifest().seed == 7
     assert reader.read_events().tobytes() == b"".join(events(i).tobytes() for i in (1, 2, 3))
     assert reader.read_rows().tobytes() == b"".join(rows(i).tobytes() for i in (1, 2, 3))
     assert len(reader.read_rows(after=5)) == 3
@@ -92,6 +92,7 @@ def test_all_frame_kinds_come_back(tmp_path: Path) -> None:
     assert (snapshot.time_ns, snapshot.n_events) == (11, 12)
     assert reader.read_data_refs()[["tape", "segment", "first_row", "n_rows"]].tolist() == [(1, 2, 3, 4)]
     start, end = reader.read_sessions()
+    assert start.start and not end.start
     assert (start.kind, start.epoch, start.time_ns, start.digest) == (fr.SESSION_START, 1, 5, "")
     assert (end.kind, end.cursors, end.digest, end.n_events) == (fr.SESSION_END, tuple(range(9)), layout, 14)
 

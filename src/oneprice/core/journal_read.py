@@ -82,6 +82,10 @@ class SessionMark:
     cursors: tuple[int, ...]
     digest: str
 
+    @property
+    def start(self) -> bool:
+        return self.kind == fr.SESSION_START
+
 
 @dataclass(frozen=True)
 class TornTail:
@@ -168,7 +172,6 @@ class JournalReader:
         start = offset + fr.HEADER_BYTES
         self.frames.append(Frame(seq, kind, offset, self._raw[start : start + int(f["length"])]))
 
-    @property
     def manifest(self) -> Manifest:
         """The manifest; JournalError when the file was cut before its end."""
         if not self.frames:
