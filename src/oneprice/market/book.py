@@ -1,10 +1,10 @@
 """The L2 book: a dense window re-centred on the touch, a hash for far levels, a TOP laid over both.
 
 In memory: BOOK_HEAD, bid lots[W], ask lots[W], one bit a level and side, far keys[F], far lots[F]; all
-reached by offsets from the head, so one set of kernels serves every arena and a VIEW reaches a book by a relative
-offset. A level inside `[low, low + W)` lives in the window, any other in the hash; re-centring moves levels
-between the two and drops none. When the hash is full the row is dropped, counted in `lost`, and the book is
-`degraded` until its next CLEAR.
+reached by offsets from the head, so one set of kernels serves every arena and a VIEW reaches a book by a
+relative offset. A level inside `[low, low + W)` lives in the window, any other in the hash; re-centring
+moves levels between the two and drops none. When the hash is full the row is dropped, counted in `lost`, and
+the book is `degraded` until its next CLEAR.
 
 Two feeds of one venue, BOOK diffs and TOP, are ordered by update id (`ev.seq`). While the newest is a TOP it
 is laid over the depth (`overlay`): the touch is the TOP's, and depth better than it is known to be gone. A
