@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from oneprice.core.jit import njit
-from oneprice.core.records import BOOK, CROSSED, EVENT, LAST, NO_PRICE, TOP
+from oneprice.core.records import BOOK, CROSSED, LAST, NO_PRICE, TOP
 from oneprice.market.book import book_at, book_bytes, book_init_at, book_row, crossed
+from oneprice.market.tape import KINDS, MARKS, Tape
 
 FAR_LOG2 = 14
 
@@ -51,4 +53,71 @@ def _mark_books(events: Any, address: int) -> int:
     return n
 
 
-assert EVENT.itemsize == 64
+@dataclass(frozen=True)
+class Quality:
+    """What is wrong with a tape, in numbers. Shares are fractions of rows unless the name says time."""
+
+    leg: str
+    rows: int
+    kinds: dict[str, int]
+    marks: dict[str, int]
+    estimated_share: float  # rows whose exchange time was missing
+    out_of_order_share: float  # rows that the exchange stamped before the row in front of them
+    locked: int  # batches that leave bid = ask
+    crossed: int  # batches that leave bid > ask
+    crossed_time_share: float  # of the time a quote stood (up to stale_ns each), locked or crossed
+    longest_silence_ns: int
+    silence_from_ns: int  # receive time of the last row before it
+
+    def rows_of_table(self) -> list[tuple[str, str]]:
+        """(what, value) pairs for a table in a terminal or a report."""
+        out = [("leg", self.leg), ("rows", f"{self.rows:,}")]
+        out += [(f"rows: {k}", f"{n:,}") for k, n in self.kinds.items() if n]
+        out += [(f"marked: {k}", f"{n:,} ({n / self.rows:.3%})") for k, n in self.marks.items() if n]
+        out += [
+            ("exchange time estimated", f"{self.estimated_share:.2%} of rows"),
+            ("out of exchange order", f"{self.out_of_order_share:.2%} of rows"),
+            ("own book locked / crossed", f"{self.locked:,} / {self.crossed:,} batches"),
+            ("own book locked or crossed", f"{self.crossed_time_share:.3%} of quoted time"),
+            ("longest silence", f"{self.longest_silence_ns / 1e9:.3f} s"),
+        ]
+        return out
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:28s} {value}" for name, value in self.rows_of_table())
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def quality(tape: Tape) -> Quality:
+    """Count a tape's marks and measure its silences and its crossed time.
+
+    A quote stands until the next batch, but at most `instrument.stale_ns`.
+    """
+    from oneprice.market.align import touches
+
+    ev = tape.events
+    n = len(ev)
+    gaps = np.diff(ev["receive_ns"])
+    worst = int(np.argmax(gaps)) if n > 1 else 0
+    kinds = {name: int(np.count_nonzero(ev["kind"] == k)) for name, k in KINDS.items()}
+    marks = {name: int(np.count_nonzero(ev["flag_bits"] & bit)) for name, bit in MARKS.items()}
+    t = touches(tape)
+    both = (t.bid_ticks != NO_PRICE) & (t.ask_ticks != NO_PRICE)
+    stood = np.minimum(np.diff(t.time_ns, append=t.time_ns[-1:]), tape.instrument.stale_ns)
+    bad = both & (t.bid_ticks >= t.ask_ticks)
+    quoted = int(stood[both].sum())
+    return Quality(
+        leg=tape.leg,
+        rows=n,
+        kinds=kinds,
+        marks=marks,
+        estimated_share=marks["estimated"] / n,
+        out_of_order_share=marks["backward"] / n,
+        locked=int(np.count_nonzero(both & (t.bid_ticks == t.ask_ticks))),
+        crossed=int(np.count_nonzero(both & (t.bid_ticks > t.ask_ticks))),
+        crossed_time_share=int(stood[bad].sum()) / quoted if quoted else 0.0,
+        longest_silence_ns=int(gaps[worst]) if n > 1 else 0,
+        silence_from_ns=int(ev["receive_ns"][worst]),
+    )

@@ -172,10 +172,10 @@ def write_tape(folder: str | Path, tape: Tape, *, day: str | None = None) -> Pat
     days[day] = describe(tape)
     path = home / f"{day}.ev"
     if tape.exchange_order is not None:
-        _replace(home / f"{day}.order", np.ascontiguousarray(tape.exchange_order).tobytes())
-    _replace(path, np.ascontiguousarray(tape.events).tobytes())
+        replace_file(home / f"{day}.order", np.ascontiguousarray(tape.exchange_order).tobytes())
+    replace_file(path, np.ascontiguousarray(tape.events).tobytes())
     text = {"format": FORMAT, "leg": tape.leg, "days": dict(sorted(days.items()))}
-    _replace(book, msgspec.json.format(msgspec.json.encode(text), indent=1))
+    replace_file(book, msgspec.json.format(msgspec.json.encode(text), indent=1))
     return path
 
 
@@ -321,7 +321,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return found
 
 
-def _replace(path: Path, raw: bytes) -> None:
+def replace_file(path: Path, raw: bytes) -> None:
     """Write beside the place, sync, rename: whole or not at all."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
