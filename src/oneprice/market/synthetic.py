@@ -277,6 +277,14 @@ def _schedule(
     return plants
 
 
+def _jump(p: Plant) -> np.ndarray:
+    """Grid indices at which the efficient price jumps during a stale or delayed plant: the first fifth of
+    its life.
+    """
+    first = (p.start_ns - EPOCH_NS) // GRID_NS + 1
+    return np.arange(first, first + max(1, (p.end_ns - p.start_ns) // GRID_NS // 5))
+
+
 def _efficient(rng: np.random.Generator, n: int, look: Market, plants: list[Plant]) -> np.ndarray:
     """The efficient price on the grid; while a feed is stalled or late it jumps by the plant's gap, and
     stays.
@@ -286,15 +294,13 @@ def _efficient(rng: np.random.Generator, n: int, look: Market, plants: list[Plan
         if p.kind in ("stale", "delayed"):
             # The silent leg keeps showing the old price: it looks cheap when the price rises.
             up = 1.0 if p.leg == p.leg_cheap else -1.0
-            a = (p.start_ns - EPOCH_NS) // GRID_NS
-            m = max(1, (p.end_ns - p.start_ns) // GRID_NS // 5)
-            steps[a + 1 : a + 1 + m] += up * p.gap_bp / m
+            at = _jump(p)
+            steps[at] += up * p.gap_bp / len(at)
     return look.price * np.exp(np.cumsum(steps) * 1e-4)
 
 
 def _deviation(rng: np.random.Generator, n: int, look: Market) -> np.ndarray:
-    """A venue's own part in bp: an AR(1) on the grid with the stated standard deviation and reversion time.
-    """
+    """A venue's own part in bp: an AR(1) on the grid with that standard deviation and reversion time."""
     from scipy.signal import lfilter
 
     phi = math.exp(-GRID_NS * 1e-9 / look.reversion_s)
@@ -309,7 +315,10 @@ def _venue(
     span = end_ns - EPOCH_NS
     count = rng.poisson(look.visits_per_s * span * 1e-9)
     edges = [t for p in plants if p.leg == leg for t in (p.start_ns, p.end_ns)]
-    times = np.concatenate([[EPOCH_NS], EPOCH_NS + rng.integers(1, span, count), np.array(edges, np.int64)])
+    # Both venues follow a jump at the same instants, or a true gap would open where a decoy is meant.
+    jumps = [EPOCH_NS + GRID_NS * _jump(p) for p in plants if p.kind in ("stale", "delayed")]
+    drawn = EPOCH_NS + rng.integers(1, span, count)
+    times = np.concatenate([[EPOCH_NS], drawn, np.array(edges, np.int64), *jumps])
     times = np.unique(times)
     own = fair[(times - EPOCH_NS) // GRID_NS]
     depth = np.full(len(times), 40.0)
@@ -337,8 +346,7 @@ def _venue(
 
 
 def _receive(rng: np.random.Generator, rows: np.ndarray, wire: Wire, holds: list[Plant]) -> np.ndarray:
-    """Stamp receive times (one a visit, never going back) and put exchange stamps on the venue's own clock.
-    """
+    """Stamp receive times (one a visit, never going back); exchange stamps move to the venue's own clock."""
     sent = rows["exchange_ns"]
     first = np.concatenate([[True], sent[1:] != sent[:-1]])
     visit = np.cumsum(first) - 1
