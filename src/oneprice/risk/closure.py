@@ -154,20 +154,28 @@ def attribution_table(arena: Arena, scales: Scales) -> list[dict[str, Any]]:
 
 
 def overlay_table(arena: Arena) -> list[dict[str, Any]]:
-    """Package overlay by strategy, in report units: closed packages, then (state 'open') each one still open.
+    """Package overlay in report units: a row of totals by strategy (`ref` -1), then one by package still in its slot.
 
-    `legging = market + execution` is what filling late and in pieces made of the plan (negative: it cost).
+    `legging = market + execution` is what filling late and in pieces made of the plan (negative: it cost). A slot
+    keeps its last package until it is used again; the totals include it.
     """
     names = [n for n in OVERLAY_TOTAL.names or () if n != "packages"]
-    rows: list[dict[str, Any]] = []
+    totals: dict[int, dict[str, Any]] = {}
     for k, total in enumerate(arena.section("overlays", OVERLAY_TOTAL)):
-        if total["packages"]:
-            rows.append({"strategy": k, "state": "closed", "packages": int(total["packages"]), **_numbers(total, names)})
+        totals[k] = {"strategy": k, "ref": -1, "packages": int(total["packages"]), **_numbers(total, names)}
+    rows: list[dict[str, Any]] = []
     for slot in range(N_PACKAGES):
         p = arena.state[0]["ledger"]["packages"][slot]
-        if p["active"]:
-            rows.append({"strategy": int(p["strategy"]), "state": "open", "packages": 1, **_numbers(p, names)})
-    return rows
+        if not p["active"]:
+            continue
+        row = {"strategy": int(p["strategy"]), "ref": int(p["ref"]), "packages": 1, **_numbers(p, names)}
+        rows.append(row)
+        total = totals[row["strategy"]]
+        worst = max(total["worst_naked_value"], row["worst_naked_value"])
+        for name in ("packages", *names, "legging"):
+            total[name] += row[name]
+        total["worst_naked_value"] = worst
+    return [*(t for t in totals.values() if t["packages"]), *rows]
 
 
 def _numbers(row: np.void, names: list[str]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ from oneprice.core.records import (
 from oneprice.execution.blotter import FILLED, IN_FLIGHT, ROLE_HEDGE, ROLE_UNWIND
 from oneprice.risk.accounts import to_report
 from oneprice.risk.attribution import mark2_of
+from oneprice.risk.overlay import package_sent
 from oneprice.risk.records import GATE as GATE
 from oneprice.risk.records import NO_LIMIT, leg_limits_of, venue_limits_of
 
@@ -370,4 +371,6 @@ def _approve(s: Any, o: Any, price: int) -> None:
         leg.own_bid_cap = max(leg.own_bid_cap, price)
     else:
         leg.own_ask_floor = min(leg.own_ask_floor, price)
+    if o.package >= 0:
+        package_sent(s, o)
     s.gate.n_approved += 1

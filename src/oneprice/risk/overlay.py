@@ -17,17 +17,16 @@ from typing import Any
 from oneprice.core.arena import legs_of
 from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure
-from oneprice.core.records import N_PACKAGE_LEGS, N_PACKAGES
+from oneprice.core.records import N_PACKAGE_LEGS, N_PACKAGES, NO_PRICE
 from oneprice.risk.accounts import to_report
 from oneprice.risk.records import overlays_of
 
 
 @njit
 def package_open(s: Any, slot: int, ref: int, strategy: int) -> None:
-    """Start the account of a package in a slot; one still open there is closed first."""
-    if s.ledger.packages[slot].active != 0:
-        package_close(s, slot)
+    """Start the account of package number `ref` in a slot; the one before goes to its strategy's totals."""
     p = s.ledger.packages[slot]
+    _total(s, p)
     p.ref = ref
     p.active = 1
     p.strategy = strategy
@@ -49,6 +48,30 @@ def package_open(s: Any, slot: int, ref: int, strategy: int) -> None:
         p.touch_ticks[j] = 0
         p.mid2_ticks[j] = 0
         p.lots[j] = 0
+
+
+@njit
+def package_sent(s: Any, o: Any) -> None:
+    """An order of a package passed the gate: the first one of a package opens its account and plans all its legs.
+
+    Each leg is planned at the touch that its direction would take now, the order's own at what it decided on.
+    """
+    slot = o.package
+    p = s.ledger.packages[slot]
+    if p.active != 0 and p.ref == o.package_id:
+        return
+    package_open(s, slot, o.package_id, o.strategy)
+    plan = s.blotter.packages[slot]
+    for j in range(plan.n_legs):
+        i = plan.legs[j].leg
+        leg = legs_of(s)[i]
+        touch = leg.ask_ticks if plan.legs[j].side > 0 else leg.bid_ticks
+        mid2 = leg.mid2_ticks
+        if i == o.leg:
+            touch = o.decision_touch
+            mid2 = o.decision_mid2
+        if touch != NO_PRICE and mid2 != NO_PRICE:
+            package_plan(s, slot, i, plan.legs[j].side * plan.legs[j].planned, touch, mid2)
 
 
 @njit
@@ -122,11 +145,18 @@ def _naked(s: Any, p: Any) -> None:
 
 @njit
 def package_close(s: Any, slot: int) -> None:
-    """Add a finished package to its strategy's totals and free the slot's account."""
+    """A package is finished: its naked time ends now, and it goes to its strategy's totals."""
     p = s.ledger.packages[slot]
+    if p.active != 0:
+        _naked(s, p)
+        _total(s, p)
+        p.active = 0
+
+
+@njit
+def _total(s: Any, p: Any) -> None:
     if p.active == 0:
         return
-    _naked(s, p)
     total = overlays_of(s)[p.strategy]
     total.packages += 1
     total.n_fills += p.n_fills
@@ -137,6 +167,4 @@ def package_close(s: Any, slot: int) -> None:
     total.execution += p.execution
     total.fees += p.fees
     total.naked_value_s += p.naked_value_s
-    if p.worst_naked_value > total.worst_naked_value:
-        total.worst_naked_value = p.worst_naked_value
-    p.active = 0
+    total.worst_naked_value = max(total.worst_naked_value, p.worst_naked_value)
