@@ -13,7 +13,7 @@ COLUMNS = ("buy", "sell", "class", "gaps", "time", "life", "depth", "gross bp", 
 
 def table(found: Audit) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the class table, all text."""
-    latency = [f"{ms:g} ms" for ms in found.settings.latency_ms]
+    latency = [f"{ms:g} ms" if ms < 1e3 else life(ms) for ms in found.settings.latency_ms]
     columns = [*COLUMNS, *(f"left/pays {name}" for name in latency), "break-even fee"]
     return columns, [_cells(r) for r in found.rows]
 
@@ -45,7 +45,9 @@ def life(ms: float) -> str:
         return f"{1e3 * ms:.0f} us"
     if ms < 1e3:
         return f"{ms:.0f} ms"
-    return f"{ms / 1e3:,.1f} s"
+    if ms < 3.6e6:
+        return f"{ms / 1e3:,.1f} s"
+    return f"{ms / 3.6e6:,.1f} h"
 
 
 def _cells(r: ClassRow) -> list[str]:

@@ -75,6 +75,8 @@ class Sweep:
     points: tuple[Point, ...]
     tries: int  # of this sweep and of those before it
     currency: str
+    taker_bp: float  # mean over the legs, before scaling
+    qty: float  # the strategy's own size where it is not swept; 0 when it has none
 
     def best(self) -> Point:
         """The try with the largest total P&L."""
@@ -91,32 +93,25 @@ class Sweep:
         dsr, bar = deflated_sharpe(best.moments, tries=self.tries, variance=variance)
         return Deflated(best.setting, best.moments.sharpe, bar, dsr, self.tries, best.moments.periods)
 
-    def break_even(self) -> dict[str, Any]:
+    def map(self) -> list[dict[str, float]]:
         """Total P&L over latency x fee x size, the other parameters held at those of the best try.
 
-        `net[size][latency][fee]`; one size (None) when `qty` is not swept.
+        One cell each: `latency_ms`, `fee_bp` (taker fee of a fill, mean over legs), `size` (the strategy's
+        `qty`; 0 when it has none), `pnl`.
         """
         held = {k: v for k, v in self.best().setting.items() if k not in (*FRAME, "qty")}
-        sizes = self.axes.get("qty", (math.nan,))
-        net = []
-        for size in sizes:
-            want = held if math.isnan(size) else {**held, "qty": size}
-            rows = []
-            for x in self.axes["latency_ms"]:
-                at = [{**want, "latency_ms": x, "fee_scale": y} for y in self.axes["fee_scale"]]
-                rows.append([self._total(setting) for setting in at])
-            net.append(rows)
-        return {
-            "latency_ms": list(self.axes["latency_ms"]),
-            "fee_scale": list(self.axes["fee_scale"]),
-            "qty": [None if math.isnan(s) else s for s in sizes],
-            "net": net,
-            "held": held,
-            "currency": self.currency,
-        }
-
-    def _total(self, setting: Mapping[str, float]) -> float:
-        return next(p.pnl["total"] for p in self.points if dict(p.setting) == dict(setting))
+        cells = []
+        for p in self.points:
+            if all(p.setting[k] == v for k, v in held.items()):
+                cells.append(
+                    {
+                        "latency_ms": p.setting["latency_ms"],
+                        "fee_bp": round(self.taker_bp * p.setting["fee_scale"], 5),
+                        "size": p.setting.get("qty", self.qty),
+                        "pnl": p.pnl["total"],
+                    }
+                )
+        return cells
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; numbers that are not finite become None."""
@@ -125,14 +120,14 @@ class Sweep:
             {
                 "strategy": self.strategy,
                 "tries": self.tries,
-                "currency": self.currency,
+                "unit": self.currency,
                 "axes": {k: list(v) for k, v in self.axes.items()},
                 "rows": [
                     {**p.setting, **{f"pnl_{k}": v for k, v in p.pnl.items()}, "fills": p.fills,
                      "commands": p.commands, "closes": p.closes, "sharpe": p.moments.sharpe}
                     for p in self.points
                 ],
-                "break_even": self.break_even(),
+                "map": self.map(),
                 "deflated": {
                     "setting": dict(d.setting),
                     "sharpe": d.sharpe,
@@ -224,7 +219,10 @@ def sweep(
         finally:
             for job in jobs:
                 job.cancel()
-    return Sweep(strategy.name, axes, tuple(p for p in points if p), len(grid) + tries_before, currency)
+    taker_bp = float(np.mean([float(f.taker_bp) for f in base.values()]))
+    done = tuple(p for p in points if p)
+    qty = float(strategy.parameters.get("qty", 0.0))
+    return Sweep(strategy.name, axes, done, len(grid) + tries_before, currency, taker_bp, qty)
 
 
 def run_point(

@@ -1,0 +1,89 @@
+"""`oneprice demo`: a gap that looks like money and is none, then one that is, through the whole engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oneprice.core.errors import DataError
+from oneprice.strategies.cross_market import cross_market
+from oneprice.study.exhibit_feeds import Feeds, feeds
+from oneprice.study.exhibit_world import Traded, traded
+
+Progress = Callable[[float, float], None]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Both exhibits and where their files lie. `missing` says why exhibit 1 has no data, if it has none."""
+
+    feeds: Feeds | None
+    missing: str
+    traded: Traded
+    folder: Path
+    report: Path | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of both exhibits."""
+        return {
+            "looks_like_money": self.feeds.to_dict() if self.feeds else {"missing": self.missing},
+            "is_money": self.traded.to_dict(),
+            "folder": str(self.folder),
+            "report": str(self.report) if self.report else None,
+        }
+
+    def summary(self) -> list[tuple[str, str, str]]:
+        """(exhibit, can P&L be claimed, verdict) of each."""
+        rows = []
+        if self.feeds:
+            rows.append(("a gap that looks like money", "no", self.feeds.verdict))
+        else:
+            rows.append(("a gap that looks like money", "no", f"not shown: {self.missing}"))
+        rows.append(("a gap that is money (simulated)", "no: simulated", self.traded.verdict))
+        return rows
+
+    def __str__(self) -> str:
+        first = str(self.feeds) if self.feeds else f"1. not shown: {self.missing}"
+        lines = [first, "", str(self.traded), "", f"files: {self.folder}"]
+        return "\n".join(lines + ([f"report: {self.report}"] if self.report else []))
+
+
+def run_demo(
+    out: str | Path = "runs/demo",
+    *,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+    write_report: Callable[[Path], Path] | None = None,
+) -> Demo:
+    """Run both exhibits and write journal, manifest, sweep.json and demo.json below `out`.
+
+    Parameters
+    ----------
+    progress : called with (done, total).
+    tell : called with the text of each exhibit as soon as it is there.
+    write_report : makes `report.html` of the run's folder (`dashboard.html.write_report`).
+    """
+    say = progress or (lambda done, total: None)
+    speak = tell or (lambda text: None)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    say(0.0, 1.0)
+    found: Feeds | None = None
+    missing = ""
+    try:
+        found = feeds()
+        speak(str(found))
+    except DataError as error:  # without a network the second exhibit still runs
+        missing = str(error)
+        speak(f"1. not shown: {missing}")
+    say(0.3, 1.0)
+    second = traded(cross_market, out=folder, progress=lambda share: say(0.3 + 0.6 * share, 1.0))
+    speak(str(second))
+    report = write_report(folder) if write_report else None
+    made = Demo(found, missing, second, folder, report)
+    (folder / "demo.json").write_text(json.dumps(made.to_dict(), indent=1, default=str))
+    say(1.0, 1.0)
+    return made
