@@ -134,7 +134,7 @@ def two_venues(
             f" ({2e4 * LEVELS * look.tick / look.price:g} bp), got {gap_bp}: narrow the tick or widen gaps"
         )
     rng = np.random.default_rng(seed)
-    basis_bp = 2.0 * look.half_spread_bp + 2e4 * look.tick / look.price + 1.2 * fees_bp[1]
+    basis_bp = 2.0 * look.half_spread_bp + 2e4 * look.tick / look.price + 0.8 * fees_bp[1]
     plants = _schedule(rng, minutes, (real_per_minute, decoys_per_minute), gap_bp, basis_bp)
     end_ns = EPOCH_NS + int(minutes * 60e9)
     n = int(minutes * 60e9) // GRID_NS + 2
