@@ -164,7 +164,7 @@ def _leg_row(
     row["rate_per_s"] = NO_LIMIT if values["orders_per_s"] is None else values["orders_per_s"]
     row["burst"] = values["burst"]
     row["tokens_e9"] = values["burst"] * 1_000_000_000
-    row["own_bid_cap"], row["own_ask_floor"] = NO_PRICE, NO_LIMIT
+    row["own_bid_cap"], row["own_ask_floor"] = NO_LIMIT, NO_PRICE  # unknown: the first check looks
     short = one.allow_short if values["allow_short"] is None else values["allow_short"]
     row["no_short"] = 0 if short else 1
 
