@@ -254,7 +254,7 @@ def test_no_dead_module() -> None:
                 and isinstance(node.value, str)
                 and node.value.startswith("oneprice.")
             ):
-                alive |= {o} if (o := ours(node.value)) else set()
+                alive |= {o} if (o := ours(node.value.partition(":")[0])) else set()
     for name in list(alive):
         while "." in name:
             name = name.rpartition(".")[0]

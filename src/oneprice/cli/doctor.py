@@ -17,6 +17,7 @@ from oneprice.cli.common import JSON, print_json, print_table, verb
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "polars", "msgspec", "typer", "rich")
 SLOW_FSYNC_MS = 20.0
 LOW_DISK_BYTES = 2 << 30
+DRIVERS = ("simulate", "live", "replay")
 
 
 @verb
@@ -82,12 +83,14 @@ def packs() -> dict[str, str]:
 
 
 def compiled() -> dict[str, Any]:
-    """How many modules with compiled kernels have a cache for their present source."""
+    """Whether the drivers of the engine have a cache for their present source and all that it imports."""
     from oneprice.core.jit import ROOT, cache_home, digest_of
 
-    kernels = [p for p in sorted(ROOT.rglob("*.py")) if "\n@njit" in p.read_text()]
-    warm = [p for p in kernels if any((cache_home() / digest_of(p)).rglob("*.nbi"))]
-    return {"modules": len(kernels), "warm": len(warm)}
+    found = {}
+    for name in DRIVERS:
+        folder = cache_home() / digest_of(ROOT / "engine" / f"{name}.py")
+        found[name] = "warm" if any(folder.rglob(f"{name}*.nbi")) else "cold"
+    return found
 
 
 def disk(folder: Path) -> dict[str, Any]:
@@ -143,8 +146,8 @@ def advise(facts: dict[str, dict[str, Any]]) -> list[str]:
         out.append(f"missing libraries: {', '.join(absent)}; install the package again")
     if not facts["cache"]["writable"]:
         out.append("the cache folder cannot be written: set ONEPRICE_CACHE to one that can")
-    if facts["compiled"]["warm"] < facts["compiled"]["modules"]:
-        out.append("some kernels are not compiled yet: `oneprice warm` does it once")
+    if "cold" in facts["compiled"].values():
+        out.append("the engine is not compiled yet: `oneprice warm` does it once")
     if "absent" in facts["packs"].values():
         out.append("data packs are missing: `oneprice demo` fetches them when there is a network")
     if facts["disk"]["free_bytes"] < LOW_DISK_BYTES:

@@ -1,4 +1,4 @@
-"""`oneprice`: the app that holds the verbs. Verb modules are light: they import what they need as they run."""
+"""`oneprice`: the app that holds the verbs. Verb modules are light: each imports what it needs as it runs."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ class Exhibit:
     says: str
     drawings: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    header: dict[str, str] | None = None  # its own; None: that of the run's tapes
 
 
 def all_of(run: RunData) -> list[Exhibit]:
@@ -46,7 +47,7 @@ def all_of(run: RunData) -> list[Exhibit]:
     packages = packages_of(run.rows, run.manifest)
     out = [pnl(run), prices(run), gap(run, packages), inventory(run), residual(run, packages)]
     out += [break_even(run), package_table(run, packages), legging(run, packages), refused(run)]
-    return out
+    return [*demo_exhibits(run.demo), *out]
 
 
 def period(run: RunData) -> str:
@@ -92,30 +93,26 @@ def pnl(run: RunData) -> Exhibit:
     drawing = charts.waterfall(
         parts, ("total", table.amount(table.total)), unit=table.currency, digits=digits
     )
-    rows: list[list[Any]] = [[n, v, f"{table.amount(v):.{table.scale}f}"] for n, v in table.causes if v]
-    rows.append(["sum of causes", table.total, f"{table.amount(table.total):.{table.scale}f}"])
-    exact = table.difference == 0
-    verdict = (
-        "They are equal: no part was found by subtraction."
-        if exact
-        else "THEY DIFFER: the books do not close."
-    )
+    rows: list[list[Any]] = [[n, v, table.exact(v)] for n, v in table.causes if v]
+    rows.append(["sum of causes", table.total, table.exact(table.total)])
+    closes = "They are equal: no part was found by subtraction."
+    verdict = closes if table.difference == 0 else "THEY DIFFER: the books do not close."
     note = (
-        f"Check in integers of 10^-{table.scale} {table.currency}: sum of causes {table.total}, change in equity "
-        f"{table.equity}, difference {table.difference}. {verdict}"
+        f"Check in integers of 10^-{table.scale} {table.currency}: sum of causes {table.total}, "
+        f"change in equity {table.equity}, difference {table.difference}. {verdict}"
     )
     curve = report.equity_curve(run)
     equity = (curve.equity - (curve.equity[0] if len(curve.equity) else 0)) / 10**table.scale
-    line = Line("equity since the start", curve.time_ns, equity, step=True)
-    lines = [line] + [
+    lines = [
         Line(name, curve.time_ns, (curve.causes[:, i] - curve.causes[0, i]) / 10**table.scale, step=True)
         for i, name in enumerate(run.manifest.causes)
         if len(curve.equity) and curve.causes[-1, i] != curve.causes[0, i]
     ]
+    lines = [*lines[:5], Line("equity since the start", curve.time_ns, equity, step=True, colour=svg.INK)]
     return Exhibit(
         "P&L by cause",
-        "Where each cent came from. Each bar begins where the one before it ended; the last is the sum of all.",
-        [drawing, charts.time_chart(Plot("P&L by cause over time", table.currency, lines[:6], zero=True))],
+        "Where each cent came from. Each bar begins where the one before it ended; the last is their sum.",
+        [drawing, charts.time_chart(Plot("P&L by cause over time", table.currency, lines, zero=True))],
         [Table("", ["cause", "ledger units", table.currency], rows, note=note, last_is_sum=True)],
     )
 
@@ -157,10 +154,44 @@ def gap(run: RunData, packages: list[Package]) -> Exhibit:
     second = Plot("executable gap", "bp", touch, levels=levels, zero=True)
     return Exhibit(
         "The gap and its band",
-        "Above: difference of the mids against its own slow mean. Below: what could be executed at the touch, "
-        "bid of one leg over ask of the other; only what lies above the dotted line pays for one crossing of each.",
+        "Above: the difference of the mids against its own slow mean. Below: what could be executed at the "
+        "touch, bid of one leg over ask of the other; above the dotted line it pays one crossing of each.",
         [charts.time_chart(first), charts.time_chart(second)],
     )
+
+
+def demo_exhibits(demo: dict[str, Any] | None) -> list[Exhibit]:
+    """The exhibits of `oneprice demo`, where its demo.json lies beside the journal."""
+    if not demo:
+        return []
+    out = []
+    feeds = demo.get("looks_like_money") or {}
+    if "waterfall" in feeds:
+        steps = [(str(s["name"]), float(s["change"])) for s in feeds["waterfall"]]
+        total = ("what is left", float(feeds["waterfall"][-1]["pnl"]))
+        rows = [
+            [s["name"], float(s["change"]), float(s["pnl"]), s["trades"], s["note"]]
+            for s in feeds["waterfall"]
+        ]
+        columns = ["one more fact", "change USD", "P&L USD", "trades", "what it is"]
+        drawing = charts.waterfall(steps, total, unit="USD", digits=0)
+        says = str(feeds.get("verdict", ""))
+        out.append(
+            Exhibit(str(feeds["title"]), says, [drawing], [Table("", columns, rows)], feeds.get("header"))
+        )
+    elif feeds:
+        out.append(Exhibit("A gap that looks like money", f"not shown: {feeds.get('missing', '')}"))
+    world = demo.get("is_money") or {}
+    if world:
+        classes = sorted({c for found in world.get("plants_by_class", {}).values() for c in found})
+        rows = [
+            [k, *(found.get(c, 0) for c in classes)] for k, found in world.get("plants_by_class", {}).items()
+        ]
+        table = Table("What was planted, and what the audit calls it", ["planted", *classes], rows)
+        out.append(
+            Exhibit(f"{world['title']} (simulated)", str(world["verdict"]), [], [table], world.get("header"))
+        )
+    return out
 
 
 def _mark_at(name: str, packages: list[Package], found: report.Gap, shape: str, colour: str) -> Mark:
@@ -276,8 +307,8 @@ def legging(run: RunData, packages: list[Package]) -> Exhibit:
     currency = next((p.cost_currency for p in packages if p.cost_currency), "")
     digits = _digits(total)
     says = (
-        "A package is naked while its filled legs do not offset each other. The cost of legging is what the market "
-        "moved against it between its decision and the decision behind each later fill (a minus is a cost). "
+        "A package is naked while its filled legs do not offset each other. The cost of legging is what the "
+        "market moved against it between its decision and the decision behind each later fill (a minus is a cost). "
         f"All packages together: {svg.number_text(total, digits, signed=True)} {currency}."
     )
     columns = ["package", "worst naked, units", "naked ms", "legging", "in"]

@@ -1,6 +1,6 @@
 """`report.html`: one self-contained page written from a run's journal and manifest.
 
-Each exhibit stands under its header (source, licence, period, side, simultaneity, survivorship, tries, claim).
+Each exhibit stands under its header: source, licence, period, side, simultaneity, survivorship, tries, claim.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def claim(run: RunData) -> str:
     reasons = list(dict.fromkeys(str(h.get("claim_why", "")) for h in headers if h.get("claim_why")))
     why = "; ".join(reasons) or "the journal carries no header that says where the data come from"
     answer = "Yes" if good else "No"
-    return f'<div class="claim{" yes" if good else ""}"><b>Can P&amp;L be claimed? {answer}.</b>{escape(why)}</div>'
+    head = f"<b>Can P&amp;L be claimed? {answer}.</b>"
+    return f'<div class="claim{" yes" if good else ""}">{head}{escape(why)}</div>'
 
 
 def cards(figures: list[tuple[str, str, str]]) -> str:
@@ -97,7 +98,14 @@ def section(run: RunData, exhibit: exhibits.Exhibit) -> str:
     text = f"<p>{escape(exhibit.says)}</p>" if exhibit.says else ""
     body = "".join(f'<div class="chart">{d}</div>' for d in exhibit.drawings)
     body += "".join(table(t) for t in exhibit.tables)
-    return f"<section><h2>{escape(exhibit.title)}</h2>{text}{header_line(run)}{body}</section>"
+    header = own_header(exhibit.header) if exhibit.header else header_line(run)
+    return f"<section><h2>{escape(exhibit.title)}</h2>{text}{header}{body}</section>"
+
+
+def own_header(words: dict[str, str]) -> str:
+    """The header of an exhibit whose data are not the run's tapes."""
+    pieces = (f"<b>{escape(label)}</b> {escape(text)}" for label, text in words.items())
+    return f'<p class="source">{" · ".join(pieces)}</p>'
 
 
 def header_line(run: RunData) -> str:
@@ -171,7 +179,7 @@ def appendix(run: RunData) -> str:
     )
     versions = exhibits.Table("Versions", ["what", "value"], [[a, b] for a, b in facts])
     return (
-        f"<section><h2>What ran</h2>{table(versions)}{table(tapes)}<h3>Strategies</h3>{sources or '<p>none</p>'}</section>"
+        f"<section><h2>What ran</h2>{table(versions)}{table(tapes)}<h3>Strategies</h3>{sources}</section>"
         "<footer>Written from the journal and its manifest; no market data were read. "
         "Times are UTC. Amounts are exact integers of the ledger, shown as decimals.</footer>"
     )

@@ -14,7 +14,7 @@ BLOCK = re.compile(r"```mermaid\n.*?```", re.DOTALL)
 
 
 def write_pages(root: Path = ROOT) -> list[Path]:
-    """Write docs/architecture.svg and the Mermaid block of ARCHITECTURE.md; returns the files that changed."""
+    """Write docs/architecture.svg and the Mermaid block of ARCHITECTURE.md; returns what changed."""
     found = read_architecture()
     page = root / "ARCHITECTURE.md"
     text = page.read_text()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 CSS = """
-:root{--ink:#1b2430;--soft:#5b6672;--line:#e1e5ea;--paper:#fff;--tint:#f6f7f9;--blue:#0b5fa5;--good:#0f6b5c;--bad:#b0301c}
+:root{--ink:#1b2430;--soft:#5b6672;--line:#e1e5ea;--paper:#fff;--tint:#f6f7f9;
+--blue:#0b5fa5;--good:#0f6b5c;--bad:#b0301c}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,
-"Helvetica Neue",Arial,"Noto Sans",sans-serif;font-variant-numeric:tabular-nums}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",
+Roboto,"Helvetica Neue",Arial,"Noto Sans",sans-serif;font-variant-numeric:tabular-nums}
 main{max-width:1060px;margin:0 auto;padding:40px 28px 80px}
 h1{font-size:30px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
 h2{font-size:20px;margin:52px 0 4px;letter-spacing:-.005em}
@@ -18,15 +19,15 @@ p{margin:6px 0 12px;max-width:72ch}
 .claim{border-left:5px solid var(--bad);background:var(--tint);padding:12px 18px;margin:18px 0 24px}
 .claim.yes{border-color:var(--good)}
 .claim b{display:block;font-size:17px}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:1px;background:var(--line);
-border:1px solid var(--line);margin:22px 0}
-.cards div{background:var(--paper);padding:13px 16px}
+.cards{display:flex;flex-wrap:wrap;margin:22px 0;border:1px solid var(--line);
+border-width:1px 0 0 1px}
+.cards div{flex:1 0 148px;padding:13px 16px;border:1px solid var(--line);border-width:0 1px 1px 0}
 .cards dt{color:var(--soft);font-size:12.5px}
 .cards dd{margin:2px 0 0;font-size:21px;font-weight:600;letter-spacing:-.01em}
 .cards dd small{font-size:12.5px;font-weight:400;color:var(--soft);margin-left:4px}
 .chart{margin:4px 0 2px;position:relative}
 .chart svg{display:block;width:100%;height:auto;overflow:visible}
-svg text{font-family:inherit;fill:var(--ink)}
+svg text{font-family:inherit}svg text:not([fill]){fill:var(--ink)}
 svg text.tick{fill:var(--soft)}
 .legend{display:flex;flex-wrap:wrap;gap:4px 20px;font-size:13px;color:var(--soft);margin:8px 0 4px}
 .legend i{display:inline-block;width:22px;height:0;margin-right:7px;vertical-align:middle}
@@ -34,7 +35,8 @@ svg text.tick{fill:var(--soft)}
 .legend svg.key{display:inline-block;width:13px;height:13px;vertical-align:-2px;margin-right:6px}
 .scroll{overflow-x:auto;margin:8px 0 14px}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
-th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);white-space:nowrap}
+th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);
+white-space:nowrap}
 td.wrap{white-space:normal;min-width:16em}
 th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--soft)}
 td.n,th.n{text-align:right}
@@ -43,10 +45,11 @@ tr.sum td{font-weight:600;border-top:1px solid var(--ink);border-bottom:none}
 .none{color:var(--soft);font-style:italic}
 details{margin:10px 0}summary{cursor:pointer;color:var(--blue)}
 pre{background:var(--tint);padding:14px 16px;overflow-x:auto;font:12.5px/1.5 ui-monospace,Menlo,Consolas,monospace}
-.tip{position:absolute;pointer-events:none;background:var(--ink);color:#fff;font-size:12.5px;line-height:1.4;
+.tip{position:absolute;pointer-events:none;background:var(--ink);color:#fff;font-size:12.5px;
+line-height:1.4;
 padding:6px 10px;border-radius:4px;white-space:pre;display:none;z-index:2}
 footer{margin-top:60px;color:var(--soft);font-size:13px;border-top:1px solid var(--line);padding-top:12px}
-@media(max-width:640px){main{padding:24px 16px 48px}h1{font-size:24px}.cards dd{font-size:18px}}
+@media(max-width:640px){main{padding:24px 16px 48px}h1{font-size:24px}}
 @media print{main{max-width:none;padding:0}h2{break-after:avoid}.chart,tr,.cards{break-inside:avoid}
 details:not([open])>*:not(summary){display:none}.tip{display:none!important}@page{margin:16mm}}
 """

@@ -38,7 +38,7 @@ FLAT_SHARE = 1e-9  # of the gross quantity: less than this is float dust, not a 
 
 @dataclass
 class Package:
-    """One package as its rows tell it. Times in ns, quantities in underlying units, money in the quote currency."""
+    """One package as its rows tell it. Times in ns, quantities in underlying units, money in quote."""
 
     number: int
     strategy: int = 0
@@ -139,8 +139,8 @@ def measure_legging(p: Package, manifest: Manifest) -> None:
     """Fill in worst naked quantity, naked time and the cost of legging from the package's fills.
 
     With net(t) the signed sum of filled quantities over legs of one underlying, the package is naked while
-    net is not 0. The cost is the sum over fills of q (mid_0 - mid_d): mid_d is the mid behind the fill's order, mid_0
-    the mid behind the first filled order of the same leg. A minus is a cost.
+    net is not 0. The cost is the sum over fills of q (mid_0 - mid_d): mid_d is the mid behind the fill's
+    order, mid_0 that behind the first filled order of the same leg. A minus is a cost.
     """
     first_mid2: dict[int, int] = {}
     net: dict[str, float] = defaultdict(float)

@@ -7,13 +7,14 @@ Tapes are not needed, so a run can be reported where its data are not. Amounts a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oneprice.core.errors import JournalError
-from oneprice.core.journal import MAGIC
+from oneprice.core.journal_read import MAGIC
 from oneprice.core.manifest import Manifest
 from oneprice.core.records import (
     EQUITY,
@@ -35,6 +36,7 @@ class RunData:
     events: np.ndarray
     manifest: Manifest
     sweep: dict[str, Any] | None = None
+    demo: dict[str, Any] | None = None  # demo.json beside the journal
     notes: tuple[str, ...] = ()  # what was odd about the file, e.g. a torn tail
 
     def of_kind(self, kind: int) -> np.ndarray:
@@ -90,6 +92,10 @@ class CauseTable:
         """Sum of the causes less the change in equity: 0 when the books close."""
         return self.total - self.equity
 
+    def exact(self, units: int) -> str:
+        """Ledger units as a decimal with every digit."""
+        return f"{Decimal(units).scaleb(-self.scale):f}"
+
     def amount(self, units: int) -> float:
         """Ledger units as currency."""
         return units / 10**self.scale
@@ -103,18 +109,24 @@ def read_run(path: str | Path) -> RunData:
     JournalError
         There is no journal, or more than one, or it cannot be trusted.
     """
-    import json
-
     from oneprice.core.journal_read import JournalReader
 
     file = find_journal(Path(path))
     reader = JournalReader(file)
-    beside = file.parent / "sweep.json"
-    sweep = json.loads(beside.read_text()) if beside.is_file() else None
+    sweep, demo = (_json_beside(file, name) for name in ("sweep.json", "demo.json"))
     notes = (str(reader.torn),) if reader.torn else ()
     if not notes and not reader.closed:
         notes = ("the session was not ended in order: figures are those of the last whole frame",)
-    return RunData(file.parent.name, reader.read_rows(), reader.read_events(), reader.manifest, sweep, notes)
+    return RunData(
+        file.parent.name, reader.read_rows(), reader.read_events(), reader.manifest, sweep, demo, notes
+    )
+
+
+def _json_beside(file: Path, name: str) -> dict[str, Any] | None:
+    import json
+
+    path = file.parent / name
+    return dict(json.loads(path.read_text())) if path.is_file() else None
 
 
 def find_journal(path: Path) -> Path:

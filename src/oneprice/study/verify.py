@@ -1,7 +1,7 @@
 """Published numbers beside computed ones: the harness behind `oneprice verify`.
 
-A row is one function decorated with `anchor`: it gets the folder of reference data and returns one number.
-Modules that hold anchors are named in ANCHOR_MODULES and imported when the harness runs.
+Rows come in groups, because rows often share their work: one function takes the folder of reference data and
+returns its rows. GROUPS names the functions, imported when they run, and the data that each needs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,19 @@ import msgspec
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 
-ANCHOR_MODULES = ("oneprice.study.anchors_market",)
 PASS, FAIL, NO_DATA = "pass", "fail", "no-data"
-Compute = Callable[[Path], float]
 
 
-class Anchor(msgspec.Struct, frozen=True):
-    """One published number and how to compute it again."""
+class Group(msgspec.Struct, frozen=True):
+    """Rows that are computed together.
 
-    id: str
-    source: str
-    published: float
-    tolerance: float  # absolute; 0 means equal
-    unit: str
-    needs: tuple[str, ...]  # files or folders under the data folder
-    compute: Any
+    `function` is `module:name` of a function `(data folder) -> rows`, each with id, source, published,
+    computed, tolerance and (if it has one) note. `needs` are files or folders below the data folder.
+    """
+
+    name: str
+    function: str
+    needs: tuple[str, ...] = ()
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -41,38 +39,18 @@ class Row(msgspec.Struct, frozen=True):
     source: str
     published: float
     computed: float
-    tolerance: float
+    tolerance: float  # absolute; 0 means equal
     verdict: str  # pass | fail | no-data
-    unit: str = ""
     note: str = ""
 
 
-_registered: dict[str, Anchor] = {}
-
-
-def anchor(
-    key: str, *, source: str, published: float, tolerance: float, unit: str = "", needs: Iterable[str] = ()
-) -> Callable[[Compute], Compute]:
-    """Register a function `(data folder) -> computed number` under an id.
-
-    Raises
-    ------
-    ConfigError
-        The id is taken, or the tolerance is negative or NaN (such a row could not fail or could not pass).
-    """
-    if not tolerance >= 0.0:
-        raise ConfigError(f"anchor {key}: expected tolerance >= 0, got {tolerance}")
-
-    def register(function: Compute) -> Compute:
-        known = _registered.get(key)
-        if known is not None and known.compute.__module__ != function.__module__:
-            raise ConfigError(
-                f"anchor {key}: already registered by {known.compute.__module__}; ids are unique"
-            )
-        _registered[key] = Anchor(key, source, published, tolerance, unit, tuple(needs), function)
-        return function
-
-    return register
+GROUPS: tuple[Group, ...] = (
+    Group(
+        "market",
+        "oneprice.study.anchors_market:market_anchors",
+        ("binance_l2", "fx_two_venues/eurusd_fxcm_oanda_ticks_201405.parquet"),
+    ),
+)
 
 
 def data_root() -> Path:
@@ -80,69 +58,66 @@ def data_root() -> Path:
     return Path(os.environ.get("ONEPRICE_DATA") or "../shared/data")
 
 
-def anchors(modules: Iterable[str] = ANCHOR_MODULES) -> dict[str, Anchor]:
-    """Every registered anchor by id, in order of registration."""
-    for name in modules:
-        importlib.import_module(name)
-    return dict(_registered)
-
-
 def verify(
     *,
-    ids: Iterable[str] = (),
+    names: Iterable[str] = (),
     data: Path | None = None,
+    groups: Sequence[Group] = GROUPS,
     progress: Callable[[float, float], None] | None = None,
-    modules: Iterable[str] = ANCHOR_MODULES,
 ) -> list[Row]:
-    """Compute the anchors (all, or those whose id is or begins with one of `ids`) and judge each.
+    """Compute the rows of all groups (or of those named) and judge each.
 
     Returns
     -------
-    One Row an anchor. The verdict is `fail` when |computed - published| exceeds the tolerance, the result is
-    not finite or the computation refuses its data; `no-data` when a file it needs is not there.
+    The rows. The verdict is `fail` when |computed - published| exceeds the tolerance, a number is not finite
+    or the computation refuses its data; `no-data` (one row a group) when something it needs is not there.
 
     Raises
     ------
     ConfigError
-        An id matches no anchor.
+        A name matches no group, or two rows have one id.
     """
-    known = anchors(modules)
-    chosen = _choose(known, list(ids))
+    wanted = list(names)
+    known = {g.name: g for g in groups}
+    for name in wanted:
+        if name not in known:
+            raise unknown_name("group of anchors", name, list(known))
+    chosen = [known[n] for n in wanted] or list(groups)
     root = data if data is not None else data_root()
-    rows = []
-    for i, item in enumerate(chosen):
+    rows: list[Row] = []
+    for i, group in enumerate(chosen):
         if progress:
             progress(i, len(chosen))
-        rows.append(judge(item, root))
+        rows += judge_group(group, root)
     if progress:
         progress(len(chosen), len(chosen))
+    ids = [r.id for r in rows]
+    twice = sorted({i for i in ids if ids.count(i) > 1})
+    if twice:
+        raise ConfigError(f"verify: expected one row an id, got two of {', '.join(twice)}")
     return rows
 
 
-def _choose(known: dict[str, Anchor], ids: list[str]) -> list[Anchor]:
-    if not ids:
-        return list(known.values())
-    chosen = {}
-    for wanted in ids:
-        hits = {k: v for k, v in known.items() if k == wanted or k.startswith(wanted + ".")}
-        if not hits:
-            raise unknown_name("anchor", wanted, list(known))
-        chosen |= hits
-    return list(chosen.values())
-
-
-def judge(item: Anchor, root: Path) -> Row:
-    """Compute one anchor against the data under `root`."""
-
-    def row(computed: float, verdict: str, note: str = "") -> Row:
-        return Row(item.id, item.source, item.published, computed, item.tolerance, verdict, item.unit, note)
-
-    missing = [n for n in item.needs if not (root / n).exists()]
+def judge_group(group: Group, root: Path) -> list[Row]:
+    """The rows of one group, judged."""
+    missing = [n for n in group.needs if not (root / n).exists()]
     if missing:
-        return row(math.nan, NO_DATA, f"not found under {root}: {', '.join(missing)}")
+        note = f"not found under {root}: {', '.join(missing)}"
+        return [Row(group.name, "", math.nan, math.nan, math.nan, NO_DATA, note)]
+    module, _, name = group.function.partition(":")
+    compute: Callable[[Path], Iterable[Any]] = getattr(importlib.import_module(module), name)
     try:
-        computed = float(item.compute(root))
+        found = list(compute(root))
     except DataError as error:
-        return row(math.nan, FAIL, str(error))
-    good = math.isfinite(computed) and abs(computed - item.published) <= item.tolerance
-    return row(computed, PASS if good else FAIL)
+        return [Row(group.name, group.function, math.nan, math.nan, math.nan, FAIL, str(error))]
+    return [judge(one) for one in found]
+
+
+def judge(one: Any) -> Row:
+    """A row with its verdict; a tolerance that is negative or NaN, so that it could not fail, is refused."""
+    published, computed, tolerance = float(one.published), float(one.computed), float(one.tolerance)
+    if not (tolerance >= 0.0 and math.isfinite(tolerance)):
+        raise ConfigError(f"anchor {one.id}: expected a finite tolerance of 0 or more, got {tolerance}")
+    good = math.isfinite(computed) and abs(computed - published) <= tolerance
+    verdict = PASS if good else FAIL
+    return Row(one.id, one.source, published, computed, tolerance, verdict, getattr(one, "note", ""))

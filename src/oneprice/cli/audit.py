@@ -1,0 +1,45 @@
+"""`oneprice audit`: which gaps are arbitrage, which only look like it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from oneprice.cli import inputs
+from oneprice.cli.common import JSON, floats, print_json, progress, verb
+
+
+@verb
+def audit(
+    data: inputs.DATA,
+    legs: inputs.LEGS = None,
+    days: inputs.DAYS = None,
+    fee_bp: Annotated[
+        float | None, typer.Option(help="Taker fee for all legs. None: the instruments'.")
+    ] = None,
+    latency_ms: Annotated[str, typer.Option(help="Latencies to try, milliseconds.")] = "0,1,10,100",
+    max_age_ms: Annotated[float, typer.Option(help="A leg older than this is stale.")] = 500.0,
+    as_json: JSON = False,
+) -> None:
+    """Find every gap between legs of one underlying, classify it, and say what is left net of costs.
+
+    Example: oneprice audit synthetic:7
+
+    Example: oneprice audit tapes --fee-bp 5 --latency-ms 0,10,100
+    """
+    from oneprice.study.audit import audit as study
+
+    tapes = inputs.tapes_of(data, legs, days)
+    with progress("audit", quiet=as_json) as tick:
+        found = study(
+            tapes,
+            fees_bp=fee_bp,
+            latency_ms=tuple(floats(latency_ms, what="--latency-ms")),
+            max_age_ms=max_age_ms,
+            progress=tick,
+        )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))

@@ -1,0 +1,120 @@
+"""What verbs read from the command line: tapes, a strategy, fees, latency and limits."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oneprice.cli.common import floats, pairs
+from oneprice.core.errors import ConfigError, unknown_name
+
+DATA = Annotated[
+    str, typer.Argument(help="Folder of tapes, or `synthetic:SEED` for a simulated two-venue world.")
+]
+LEGS = Annotated[list[str] | None, typer.Option("--leg", help="venue:symbol; repeat for more. None: all.")]
+DAYS = Annotated[str | None, typer.Option(help="A day or `first..last`. None: all.")]
+STRATEGY = Annotated[str, typer.Option(help="A strategy of this package, or `file.py:name`.")]
+SET = Annotated[
+    list[str] | None, typer.Option("--set", help="A parameter of the strategy, name=value; repeat.")
+]
+FEES = Annotated[
+    str | None, typer.Option(help="`MAKER_BP,TAKER_BP` for all legs. None: those of the instruments.")
+]
+LATENCY = Annotated[float, typer.Option("--latency-ms", help="Order latency each way, milliseconds.")]
+LIMITS = Annotated[list[str] | None, typer.Option("--limit", help="A limit of the gate, name=value; repeat.")]
+SEED = Annotated[int, typer.Option(help="Seed of everything random.")]
+OUT = Annotated[Path | None, typer.Option(help="Folder for the journal. None: nothing is written.")]
+
+
+def tapes_of(data: str, legs: list[str] | None = None, days: str | None = None) -> list[Any]:
+    """The tapes a verb works on.
+
+    Raises
+    ------
+    ConfigError, DataError
+        No such folder or leg, or `synthetic:` without a number.
+    """
+    if data.startswith("synthetic"):
+        from oneprice.market.synthetic import two_venues
+
+        _, _, seed = data.partition(":")
+        if seed and not seed.isdigit():
+            raise ConfigError(f"data: expected synthetic:SEED with a whole number, got {data!r}")
+        return list(two_venues(int(seed or 0)).tapes)
+    from oneprice.market.tapeset import open_tapes
+
+    if not Path(data).is_dir():
+        raise ConfigError(
+            f"data: expected a folder of tapes or synthetic:SEED, got {data!r}; see `oneprice import`"
+        )
+    return list(open_tapes(data, legs=legs or None, days=days))
+
+
+def strategy_of(text: str, settings: list[str] | None = None) -> Any:
+    """A strategy by name, or from a file of yours as `file.py:name`, with parameters set.
+
+    Raises
+    ------
+    ConfigError
+        The file or the name is not there, or a parameter is misspelt.
+    """
+    path, colon, name = text.rpartition(":")
+    found = _from_file(Path(path), name) if colon else _shipped(text)
+    return found(**pairs(settings, what="--set"))
+
+
+def _shipped(name: str) -> Any:
+    from oneprice import strategies
+
+    known = list(strategies.__all__)
+    if name not in known:
+        raise unknown_name("strategy", name, known)
+    return getattr(strategies, name)
+
+
+def _from_file(path: Path, name: str) -> Any:
+    from oneprice.execution.strategy import Strategy
+
+    if not path.is_file():
+        raise ConfigError(f"--strategy: expected a file {path}, found none; write it as file.py:name")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"--strategy: expected a Python file, got {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    known = [k for k, v in vars(module).items() if isinstance(v, Strategy)]
+    if name not in known:
+        raise unknown_name(f"strategy in {path}", name, known)
+    return getattr(module, name)
+
+
+def fees_of(text: str | None) -> Any:
+    """`"1,5"` as Fees(maker_bp=1, taker_bp=5); None leaves the instruments' own."""
+    from oneprice.core.instruments import Fees
+
+    if text is None:
+        return None
+    numbers = floats(text, what="--fees")
+    if len(numbers) != 2:
+        raise ConfigError(f"--fees: expected MAKER_BP,TAKER_BP, got {text!r}; write for example --fees 1,5")
+    maker, taker = text.split(",")
+    return Fees(maker_bp=maker.strip(), taker_bp=taker.strip())
+
+
+def latency_of(ms: float) -> Any:
+    """The same latency each way."""
+    from oneprice.execution.latency import constant
+
+    return constant(ms * 1e3, ms * 1e3)
+
+
+def limits_of(settings: list[str] | None) -> Any:
+    """Limits of the gate; what is not named keeps its default."""
+    from oneprice.risk.limits import limits_from
+
+    return limits_from(pairs(settings, what="--limit"), "--limit")
