@@ -1,0 +1,556 @@
+"""The order state machine: from a request through the gate to the venue's last word.
+
+| state | means | leaves by |
+|---|---|---|
+| planned | asked for, not through the gate | approved → in_flight · refused |
+| in_flight | sent, no answer yet | ACK → working · FILL · REJECT · CANCELED |
+| working, partial | resting | FILL · CANCELED · a request to cancel or amend |
+| pending_cancel, pending_amend | the request is sent; **fills still count** | FILL · CANCELED · CANCEL_REJECT · ACK, REJECT (amend) |
+| ambiguous | the link broke or cancels bounce: nothing is assumed | ACK, FILL, REJECT or CANCELED of the venue only |
+| filled, canceled, rejected, refused | done; a late fill is still booked and told | its slot is reused, the oldest first |
+
+The client id holds the session epoch (20 bits), the strategy (6) and a counter (37) whose low bits are the order's
+slot, so an answer finds its order without a search. Fills are counted once per (client_id, execution id); a fill of
+no known order becomes a residual with a row and a wish for REDUCING, never nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneprice.core.arena import emit, legs_of, positions_of
+from oneprice.core.jit import njit
+from oneprice.core.records import (
+    ACK,
+    AMBIGUOUS,
+    AMEND,
+    BUY,
+    CANCEL,
+    CANCEL_REJECT,
+    CANCELED,
+    COMMAND,
+    FILL,
+    FINAL,
+    IOC,
+    LINK,
+    N_ORDERS,
+    NEW,
+    NO_PRICE,
+    POST_ONLY,
+    R_POOL_FULL,
+    REFUSED,
+    REJECT,
+)
+from oneprice.execution.blotter import (
+    BLOTTER,
+    CANCELLED,
+    FILLED,
+    FREE,
+    IN_FLIGHT,
+    N_SEEN,
+    P_FLAT,
+    P_FREE,
+    PARTIAL,
+    PENDING_AMEND,
+    PENDING_CANCEL,
+    PLANNED,
+    REJECTED,
+    RES_LATE_FILL,
+    ROLE_QUOTE,
+    ROLE_UNWIND,
+    SEEN_WAYS,
+    TURNED_DOWN,
+    UNKNOWN,
+    WORKING,
+    attend,
+    attend_desire,
+    backoff_ns,
+    init_blotter,
+)
+from oneprice.execution.residual import add_residual, forced_fill, holder_of
+
+__all__ = ["BLOTTER", "init_blotter"]
+
+MAX_COUNTER = 1 << 37
+CHANGED, ENDED, BAD, BOUNCED = 0, 1, 2, 3  # what `tell` tells
+MAX_CANCEL_REJECTS = 3  # then nobody knows: ambiguous until the venue says
+
+
+@njit
+def is_live(o: Any) -> bool:
+    """Something of the order may still fill, as far as we know."""
+    return o.state >= PLANNED and o.state <= UNKNOWN
+
+
+@njit
+def order_of(s: Any, client_id: int) -> int:
+    """Slot of the order with this client id, or -1."""
+    if client_id <= 0:
+        return -1
+    i = client_id & (N_ORDERS - 1)
+    return i if s.blotter.orders[i].client_id == client_id else -1
+
+
+@njit
+def strategy_of(s: Any, ev: Any) -> int:
+    """Whose fill it is: its order's strategy, else the id's, else who holds the leg hedged the other way, else 0."""
+    i = order_of(s, ev.client_id)
+    if i >= 0:
+        return s.blotter.orders[i].strategy
+    if ev.client_id > 0:
+        k = (ev.client_id >> 37) & 63
+        if k < s.n_strategies:
+            return k
+    k = holder_of(s, ev.leg, -ev.side)
+    return k if k >= 0 else 0
+
+
+# ---------------------------------------------------------------- making and asking
+
+
+@njit
+def new_order(s: Any, strategy: int, leg: int, side: int, price: int, lots: int, tif: int, key: int) -> int:
+    """A planned order with a client id, or -1 when the pool is full (a REFUSED row says so).
+
+    The caller sets role, package and desire, then calls `request`.
+    """
+    b = s.blotter
+    slot = b.order_ring[b.order_head]
+    counter = (s.next_counter + N_ORDERS - 1 - slot) // N_ORDERS * N_ORDERS + slot
+    if counter == 0:
+        counter = N_ORDERS
+    if b.order_free == 0 or counter >= MAX_COUNTER:
+        refuse(s, strategy, leg, side, (price, lots), key, R_POOL_FULL)
+        return -1
+    b.order_head = (b.order_head + 1) % N_ORDERS
+    b.order_free -= 1
+    b.n_open_orders += 1
+    s.next_counter = counter + 1
+    o = b.orders[slot]
+    o.client_id = (s.epoch << 43) | (strategy << 37) | counter
+    o.price = price
+    o.lots = lots
+    o.filled = 0
+    o.open_lots = 0
+    o.key = key
+    o.sent_ns = 0
+    o.ack_ns = 0
+    o.done_ns = 0
+    o.new_price = price
+    o.new_lots = lots
+    o.package_id = -1
+    o.mate_num = 1
+    o.mate_den = 1
+    o.leg = leg
+    o.strategy = strategy
+    o.package = -1
+    o.package_leg = -1
+    o.mate = -1
+    o.desire = -1
+    o.side = side
+    o.state = PLANNED
+    o.prior = FREE
+    o.tif = tif
+    o.role = 0
+    o.acked = 0
+    o.cancel_sent = 0
+    o.requested = 0
+    o.keep_queue = 0
+    o.cancel_rejects = 0
+    o.reason = 0
+    _decision(legs_of(s)[leg], o)
+    return slot
+
+
+@njit
+def _decision(leg: Any, o: Any) -> None:
+    """Marks of the decision: doubled mid, and the touch it takes (or joins, when post-only)."""
+    near = leg.bid_ticks if o.side == BUY else leg.ask_ticks
+    far = leg.ask_ticks if o.side == BUY else leg.bid_ticks
+    touch = near if o.tif & POST_ONLY else far
+    o.decision_touch = touch if touch != NO_PRICE else o.price
+    both = leg.bid_ticks != NO_PRICE and leg.ask_ticks != NO_PRICE
+    o.decision_mid2 = leg.bid_ticks + leg.ask_ticks if both else 2 * o.decision_touch
+
+
+@njit
+def refuse(s: Any, strategy: int, leg: int, side: int, what: Any, key: int, reason: int) -> None:
+    """A REFUSED row of something that never became an order; `what` is (price ticks, lots)."""
+    row = emit(s, REFUSED)
+    row.price = what[0]
+    row.qty = what[1]
+    row.limit = key
+    row.leg = leg
+    row.side = side
+    row.strategy = strategy
+    row.code = reason
+
+
+@njit
+def request(s: Any, i: int, action: int) -> bool:
+    """Ask the gate for an action on order i; False if one is already asked for or the list is full."""
+    b = s.blotter
+    o = b.orders[i]
+    if o.requested != 0 or b.n_requests >= N_ORDERS:
+        return False
+    o.requested = 1
+    r = b.requests[b.n_requests]
+    r.order = i
+    r.action = action
+    b.n_requests += 1
+    return True
+
+
+@njit
+def request_cancel(s: Any, i: int) -> bool:
+    """Ask to cancel a live order that is sent and not already being cancelled."""
+    o = s.blotter.orders[i]
+    if not is_live(o) or o.state == PLANNED or o.cancel_sent != 0:
+        return False
+    return request(s, i, CANCEL)
+
+
+@njit
+def request_amend(s: Any, i: int, price: int, lots: int) -> bool:
+    """Ask to change price and total lots; the queue place is kept if the price stays and the lots do not grow."""
+    o = s.blotter.orders[i]
+    if o.state != WORKING and o.state != PARTIAL:
+        return False
+    if not request(s, i, AMEND):
+        return False
+    o.new_price = price
+    o.new_lots = lots
+    o.keep_queue = 1 if price == o.price and lots <= o.lots else 0
+    return True
+
+
+@njit
+def approved(s: Any, i: int, action: int) -> None:
+    """The gate let it through: the COMMAND row leaves and open lots are counted."""
+    o = s.blotter.orders[i]
+    o.requested = 0
+    row = emit(s, COMMAND)
+    row.client_id = o.client_id
+    row.price = o.price
+    row.qty = o.lots
+    row.owner = o.package_id + 1
+    row.tif = o.tif
+    row.limit = o.key
+    row.leg = o.leg
+    row.side = o.side
+    row.strategy = o.strategy
+    row.code = action
+    if action == NEW:
+        o.state = IN_FLIGHT
+        o.sent_ns = s.now_ns
+        _count_open(s, o, o.lots)
+        if o.package >= 0:
+            attend(s, s.blotter.packages[o.package])
+    elif action == CANCEL:
+        o.cancel_sent = 1
+        if o.state != UNKNOWN:
+            o.state = PENDING_CANCEL
+    else:
+        row.price = o.new_price
+        row.qty = o.new_lots
+        o.state = PENDING_AMEND
+        _count_open(s, o, max(o.lots, o.new_lots) - o.filled)
+
+
+@njit
+def refused(s: Any, i: int, action: int, reason: int) -> None:
+    """The gate said no: a REFUSED row; a new order is done, its package or quote will look at it."""
+    o = s.blotter.orders[i]
+    o.requested = 0
+    o.reason = reason
+    row = emit(s, REFUSED)
+    row.client_id = o.client_id
+    row.price = o.price
+    row.qty = o.lots
+    row.owner = o.package_id + 1
+    row.tif = s.gate_value
+    row.limit = s.gate_limit
+    row.leg = o.leg
+    row.side = o.side
+    row.strategy = o.strategy
+    row.code = reason
+    row.aux = action
+    if action == NEW:
+        _finish(s, i, TURNED_DOWN)
+    else:
+        o.new_price = o.price
+        o.new_lots = o.lots
+        tell(s, i, BOUNCED)
+
+
+# ---------------------------------------------------------------- what the venue says
+
+
+@njit
+def on_response(s: Any, ev: Any) -> int:
+    """Take an answer of a venue (ACK, FILL, REJECT, CANCELED, CANCEL_REJECT, LINK).
+
+    Returns the order's slot; -1 if it concerns no order or repeats a fill; -2 - k for a fill of no known order, which
+    the ledger must book to strategy k.
+    """
+    if ev.kind == LINK:
+        _on_link(s, ev)
+        return -1
+    i = order_of(s, ev.client_id)
+    if ev.kind == FILL:
+        if seen_before(s, ev):
+            s.blotter.n_duplicates += 1
+            return -1
+        if i < 0 or ev.qty <= 0:
+            return _on_orphan(s, ev)
+        _on_fill(s, i, ev)
+        return i
+    if i < 0:
+        return -1
+    o = s.blotter.orders[i]
+    if not is_live(o):
+        return i
+    if ev.kind == ACK:
+        _on_ack(s, i, ev)
+    elif ev.kind == REJECT:
+        if o.state == PENDING_AMEND and o.acked != 0:
+            _amend_failed(s, i)
+        else:
+            _finish(s, i, REJECTED)
+    elif ev.kind == CANCELED:
+        _finish(s, i, CANCELLED if o.filled < o.lots else FILLED)
+    elif ev.kind == CANCEL_REJECT:
+        _on_cancel_reject(s, i)
+    return i
+
+
+@njit
+def seen_before(s: Any, ev: Any) -> bool:
+    """Was this (client_id, execution id) counted lately? Remembers it. An execution id of 0 is none: never a repeat."""
+    if ev.seq == 0:
+        return False
+    b = s.blotter
+    sets = N_SEEN // SEEN_WAYS
+    at = ((ev.seq ^ (ev.client_id * 0x9E3779B1)) & 0x7FFFFFFFFFFFFFFF) % sets
+    for j in range(at * SEEN_WAYS, (at + 1) * SEEN_WAYS):
+        if b.seen[j].client_id == ev.client_id and b.seen[j].exec_id == ev.seq:
+            return True
+    j = at * SEEN_WAYS + b.seen_at[at]
+    b.seen_at[at] = (b.seen_at[at] + 1) % SEEN_WAYS
+    b.seen[j].client_id = ev.client_id
+    b.seen[j].exec_id = ev.seq
+    return False
+
+
+@njit
+def _on_ack(s: Any, i: int, ev: Any) -> None:
+    o = s.blotter.orders[i]
+    if o.state == PENDING_AMEND:
+        o.price = o.new_price
+        o.lots = o.new_lots
+        _count_open(s, o, max(o.lots - o.filled, 0))
+        if o.filled >= o.lots:
+            _finish(s, i, FILLED)
+            return
+    elif o.acked == 0:
+        o.ack_ns = ev.receive_ns
+    o.acked = 1
+    if o.cancel_sent != 0:
+        o.state = PENDING_CANCEL
+    else:
+        o.state = PARTIAL if o.filled > 0 else WORKING
+    tell(s, i, CHANGED)
+
+
+@njit
+def _on_fill(s: Any, i: int, ev: Any) -> None:
+    b = s.blotter
+    o = b.orders[i]
+    live = is_live(o)
+    o.filled += ev.qty
+    if o.filled > max(o.lots, o.new_lots):
+        b.n_overfills += 1
+        b.want_reducing = 1
+    _credit(s, o, ev)
+    if not live:
+        return
+    total = max(o.lots, o.new_lots) if o.state == PENDING_AMEND else o.lots
+    _count_open(s, o, max(total - o.filled, 0))
+    if o.filled >= total:
+        _finish(s, i, FILLED)
+    elif ev.flag_bits & FINAL:
+        _finish(s, i, CANCELLED)
+    else:
+        o.acked = 1
+        if o.state == IN_FLIGHT or o.state == WORKING:
+            o.state = PARTIAL
+        tell(s, i, CHANGED)
+
+
+@njit
+def _credit(s: Any, o: Any, ev: Any) -> None:
+    """Tell the package its fill. If that package is over, the lots are residual: a late fill is never dropped."""
+    if o.package < 0:
+        return
+    p = s.blotter.packages[o.package]
+    if p.id == o.package_id and p.state > P_FREE and p.state < P_FLAT:
+        leg = p.legs[o.package_leg]
+        if o.role == ROLE_UNWIND:
+            leg.filled -= ev.qty
+            leg.unwound += ev.qty
+        else:
+            leg.filled += ev.qty
+            leg.opened += ev.qty
+            leg.value += ev.qty * ev.price
+        leg.tries = 0
+        attend(s, p)
+        return
+    add_residual(
+        s, o.strategy, o.leg, o.side * ev.qty, (o.mate, o.mate_num, o.mate_den), o.key, RES_LATE_FILL
+    )
+
+
+@njit
+def _on_orphan(s: Any, ev: Any) -> int:
+    b = s.blotter
+    if ev.qty <= 0 or ev.leg < 0 or ev.leg >= s.n_legs or ev.side == 0:
+        return -1
+    k = strategy_of(s, ev)
+    b.n_orphans += 1
+    b.want_reducing = 1
+    forced_fill(s, k, ev.leg, ev.side * ev.qty)
+    return -2 - k
+
+
+@njit
+def _on_cancel_reject(s: Any, i: int) -> None:
+    """Too late to cancel: the order stands as it did; after a few of them nobody knows how it stands."""
+    o = s.blotter.orders[i]
+    if o.state == PENDING_AMEND:
+        _amend_failed(s, i)
+        return
+    o.cancel_sent = 0
+    o.cancel_rejects += 1
+    if o.cancel_rejects >= MAX_CANCEL_REJECTS:
+        o.prior = o.state
+        o.state = UNKNOWN
+    elif o.state == PENDING_CANCEL:
+        o.state = _standing(o)
+    tell(s, i, BOUNCED)
+
+
+@njit
+def _amend_failed(s: Any, i: int) -> None:
+    o = s.blotter.orders[i]
+    o.new_price = o.price
+    o.new_lots = o.lots
+    _count_open(s, o, max(o.lots - o.filled, 0))
+    if o.filled >= o.lots:
+        _finish(s, i, FILLED)
+        return
+    o.state = _standing(o)
+    tell(s, i, BOUNCED)
+
+
+@njit
+def _standing(o: Any) -> int:
+    if o.acked == 0:
+        return IN_FLIGHT
+    return PARTIAL if o.filled > 0 else WORKING
+
+
+@njit
+def _on_link(s: Any, ev: Any) -> None:
+    """The link of a leg broke: what was in flight or resting there is unknown until the venue says."""
+    if ev.flag_bits & AMBIGUOUS == 0:
+        return
+    b = s.blotter
+    if b.n_open_orders == 0:
+        return
+    for i in range(N_ORDERS):
+        o = b.orders[i]
+        if o.leg == ev.leg and o.state > PLANNED and o.state < UNKNOWN:
+            o.prior = o.state
+            o.state = UNKNOWN
+            tell(s, i, CHANGED)
+
+
+# ---------------------------------------------------------------- ends
+
+
+@njit
+def _count_open(s: Any, o: Any, lots: int) -> None:
+    """Let `lots` of the order count as open, at its leg and its strategy's position."""
+    change = lots - o.open_lots
+    if change == 0:
+        return
+    o.open_lots = lots
+    leg = legs_of(s)[o.leg]
+    own = positions_of(s)[o.strategy * s.n_legs + o.leg]
+    if o.side == BUY:
+        leg.open_buy_lots += change
+        own.open_buy_lots += change
+    else:
+        leg.open_sell_lots += change
+        own.open_sell_lots += change
+
+
+@njit
+def _finish(s: Any, i: int, state: int) -> None:
+    """The order is done: nothing of it counts as open; its slot waits behind all others that are done."""
+    b = s.blotter
+    o = b.orders[i]
+    o.state = state
+    o.done_ns = s.now_ns
+    _count_open(s, o, 0)
+    b.n_open_orders -= 1
+    b.order_ring[(b.order_head + b.order_free) % N_ORDERS] = i
+    b.order_free += 1
+    tell(s, i, BAD if state == REJECTED or state == TURNED_DOWN else ENDED)
+
+
+@njit
+def tell(s: Any, i: int, how: int) -> None:
+    """Tell the owner of order i. `how` is CHANGED, ENDED, BAD (refused, rejected) or BOUNCED (cancel, amendment)."""
+    b = s.blotter
+    o = b.orders[i]
+    if o.package >= 0:
+        p = b.packages[o.package]
+        if p.id == o.package_id:
+            _tell_package(s, i, p, how)
+    elif o.desire >= 0:
+        d = b.desires[o.desire]
+        if d.order == i:
+            _tell_desire(s, o, d, how)
+
+
+@njit
+def _tell_package(s: Any, i: int, p: Any, how: int) -> None:
+    o = s.blotter.orders[i]
+    leg = p.legs[o.package_leg]
+    if how == BOUNCED:
+        leg.next_try_ns = s.now_ns + backoff_ns(s, o.strategy, 1 + o.cancel_rejects)
+    elif not is_live(o) and leg.order == i:
+        leg.order = -1
+        if o.filled == 0:
+            leg.tries += 1
+            if how == BAD:
+                leg.rejects += 1
+                p.rejects += 1
+            leg.next_try_ns = s.now_ns + backoff_ns(s, o.strategy, leg.tries)
+    attend(s, p)
+
+
+@njit
+def _tell_desire(s: Any, o: Any, d: Any, how: int) -> None:
+    alone = o.state == CANCELLED and o.cancel_sent == 0 and o.tif & IOC == 0  # nobody asked for it
+    if how == BAD or how == BOUNCED or alone:
+        d.rejects += 1
+        d.next_ns = s.now_ns + backoff_ns(s, o.strategy, d.rejects)
+    elif o.acked != 0:
+        d.rejects = 0
+    if not is_live(o):
+        d.order = -1
+        if o.state == FILLED and d.kind == ROLE_QUOTE:
+            d.lots = 0  # the wish is fulfilled: the strategy, called on the fill, says what rests next
+    attend_desire(s, d)

@@ -1,0 +1,192 @@
+"""Desired quotes and targets, diffed against what works.
+
+A quote is a wish: under `key`, this many lots should rest at this price. The difference to the order that works is
+nothing (keep), an amendment (same price, fewer lots: the place in the queue is kept), or cancel and, once the venue
+has confirmed, a new order. There is never more than one order a key, so a fill in the race between cancel and new
+cannot leave two quotes in the market. A target is a wish for a position, worked by one immediate-or-cancel order at
+a time. Rejects are answered with a wait that doubles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneprice.core.arena import positions_of
+from oneprice.core.jit import njit
+from oneprice.core.records import IOC, NEW, R_POOL_FULL
+from oneprice.execution.blotter import (
+    N_DESIRES,
+    OWNER_DESIRE,
+    PARTIAL,
+    PLANNED,
+    ROLE_QUOTE,
+    ROLE_TARGET,
+    WORKING,
+    set_timer,
+)
+from oneprice.execution.orders import is_live, new_order, refuse, request, request_amend, request_cancel
+
+
+@njit
+def find_desire(s: Any, strategy: int, kind: int, key: int) -> int:
+    """Index of a strategy's quote (by key) or target (by leg), or -1."""
+    b = s.blotter
+    for i in range(b.n_desires):
+        d = b.desires[i]
+        if d.kind == kind and d.strategy == strategy and d.key == key:
+            return i
+    return -1
+
+
+@njit
+def want(s: Any, strategy: int, kind: int, key: int, leg: int, side: int, price: int, what: Any) -> None:
+    """State a wish; `what` is (lots, TIF bits). Kind ROLE_QUOTE, or ROLE_TARGET with signed lots and key = leg."""
+    b = s.blotter
+    lots, tif = what
+    i = find_desire(s, strategy, kind, key)
+    if i < 0:
+        if lots == 0 and kind == ROLE_QUOTE:
+            return
+        i = 0
+        while i < b.n_desires and b.desires[i].kind != 0:
+            i += 1
+        if i >= N_DESIRES:
+            refuse(s, strategy, leg, side, (price, lots), key, R_POOL_FULL)
+            return
+        b.n_desires = max(b.n_desires, i + 1)
+        d = b.desires[i]
+        d.strategy = strategy
+        d.kind = kind
+        d.key = key
+        d.order = -1
+        d.attention = 0
+        d.rejects = 0
+        d.next_ns = 0
+        d.leg = leg
+        d.side = side
+    d = b.desires[i]
+    d.price = price
+    d.lots = lots
+    d.tif = tif
+    d.leg = leg
+    d.side = side
+    _settle(s, i)
+
+
+@njit
+def withdraw(s: Any, strategy: int, key: int) -> None:
+    """Withdraw the quote of a key."""
+    i = find_desire(s, strategy, ROLE_QUOTE, key)
+    if i >= 0:
+        s.blotter.desires[i].lots = 0
+        _settle(s, i)
+
+
+@njit
+def withdraw_all(s: Any, strategy: int) -> None:
+    """Withdraw all quotes and targets of a strategy; -1: of all."""
+    b = s.blotter
+    for i in range(b.n_desires):
+        d = b.desires[i]
+        if d.kind != 0 and (strategy < 0 or d.strategy == strategy):
+            d.lots = 0
+            d.kind = ROLE_QUOTE if d.kind == ROLE_TARGET else d.kind
+            _settle(s, i)
+
+
+@njit
+def review_desires(s: Any) -> None:
+    """Look at quotes whose order changed: send what waited for a cancel."""
+    b = s.blotter
+    for i in range(b.n_desires):
+        d = b.desires[i]
+        if d.attention != 0:
+            d.attention = 0
+            b.n_attention -= 1
+            _settle(s, i)
+
+
+@njit
+def _settle(s: Any, i: int) -> None:
+    """Bring one wish and its order together."""
+    d = s.blotter.desires[i]
+    if d.kind == ROLE_QUOTE:
+        _settle_quote(s, i)
+    elif d.kind == ROLE_TARGET:
+        _settle_target(s, i)
+
+
+@njit
+def _settle_quote(s: Any, i: int) -> None:
+    b = s.blotter
+    d = b.desires[i]
+    if d.order >= 0:
+        o = b.orders[d.order]
+        same = o.leg == d.leg and o.side == d.side and o.tif == d.tif
+        rest = o.lots - o.filled
+        if same and o.price == d.price and rest <= d.lots and d.lots <= o.lots:
+            return  # what is left of a partly filled order keeps its place
+        if o.state == PLANNED or o.cancel_sent != 0 or o.requested != 0:
+            return  # looked at again when it is answered
+        if same and o.price == d.price and d.lots > 0 and d.lots < rest:
+            if (o.state == WORKING or o.state == PARTIAL) and s.now_ns >= d.next_ns:
+                request_amend(s, d.order, o.price, o.filled + d.lots)
+            return
+        if s.now_ns >= d.next_ns:
+            request_cancel(s, d.order)
+        else:
+            set_timer(s, OWNER_DESIRE, i, d.next_ns, 0)  # the strategy may not ask again
+        return
+    if d.lots == 0:
+        _forget(s, i)
+        return
+    if s.now_ns < d.next_ns:
+        return
+    _send(s, i, d.side, d.lots)
+
+
+@njit
+def _settle_target(s: Any, i: int) -> None:
+    b = s.blotter
+    d = b.desires[i]
+    if d.order >= 0:
+        if is_live(b.orders[d.order]):
+            return
+        d.order = -1
+    here = positions_of(s)[d.strategy * s.n_legs + d.leg].lots
+    need = d.lots - here
+    side = 1 if need > 0 else -1
+    if need == 0 or side != d.side or d.price < -(1 << 61):
+        return
+    if s.now_ns < d.next_ns:
+        return
+    _send(s, i, side, need * side)
+    d.price = -(1 << 62)  # one order a statement: what an IOC leaves open is decided anew by the strategy
+
+
+@njit
+def _send(s: Any, i: int, side: int, lots: int) -> None:
+    b = s.blotter
+    d = b.desires[i]
+    tif = IOC if d.kind == ROLE_TARGET else d.tif
+    slot = new_order(s, d.strategy, d.leg, side, d.price, lots, tif, d.key)
+    if slot < 0:
+        return
+    o = b.orders[slot]
+    o.role = d.kind
+    o.desire = i
+    d.order = slot
+    request(s, slot, NEW)
+
+
+@njit
+def _forget(s: Any, i: int) -> None:
+    b = s.blotter
+    d = b.desires[i]
+    if d.attention != 0:
+        d.attention = 0
+        b.n_attention -= 1
+    d.kind = 0
+    while b.n_desires > 0 and b.desires[b.n_desires - 1].kind == 0:
+        b.n_desires -= 1
+
