@@ -169,7 +169,7 @@ def write_tape(folder: str | Path, tape: Tape, *, day: str | None = None) -> Pat
     day = day or day_of(tape.events)
     book = home / "manifest.json"
     days = _read_manifest(book)["days"] if book.exists() else {}
-    days[day] = describe(tape)
+    days[day] = _sealed(describe(tape))
     path = home / f"{day}.ev"
     if tape.exchange_order is not None:
         replace_file(home / f"{day}.order", np.ascontiguousarray(tape.exchange_order).tobytes())
@@ -200,6 +200,12 @@ def describe(tape: Tape) -> dict[str, Any]:
         "instrument": msgspec.to_builtins(tape.instrument),
         "header": msgspec.to_builtins(tape.header),
     }
+
+
+def _sealed(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with a checksum of its other fields, so that a changed clock or fee does not go unseen."""
+    bare = {k: v for k, v in entry.items() if k != "seal"}
+    return {**bare, "seal": hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()}
 
 
 def price_range(events: np.ndarray) -> tuple[int, int]:
@@ -252,42 +258,50 @@ def read_tape(path: str | Path, *, verify: bool = True) -> Tape:
         raise DataError(f"{path}: no such tape; expected <folder>/<leg>/<day>.ev (see `oneprice import`)")
     if not book.is_file():
         raise DataError(f"{book}: the manifest of {path.name} is missing; import the source again")
-    entry = _read_manifest(book)["days"].get(path.stem)
-    if entry is None:
+    found = _read_manifest(book)["days"].get(path.stem)
+    if found is None:
         raise DataError(
             f"{book}: no entry for day {path.stem}; the import did not finish, import the source again"
         )
-    length = path.stat().st_size
-    if length == 0 or length % R.EVENT.itemsize:
+    if not isinstance(found, dict) or found != _sealed(found):
         raise DataError(
-            f"{path}: expected a positive multiple of {R.EVENT.itemsize} bytes, got {length}; the file is truncated"
+            f"{book}, day {path.stem}: the entry was changed after the import; import the source again"
+        )
+    try:
+        entry = msgspec.convert(found, _Entry)
+    except (msgspec.ValidationError, OnePriceError) as error:
+        raise DataError(f"{book}, day {path.stem}: {error}; import the source again") from error
+    length = path.stat().st_size
+    size = R.EVENT.itemsize
+    if length == 0 or length % size:
+        raise DataError(
+            f"{path}: expected a positive multiple of {size} bytes, got {length}; the file is truncated"
         )
     events = np.memmap(path, R.EVENT, mode="c")
-    if len(events) != entry["rows"]:
-        raise DataError(f"{path}: expected {entry['rows']} rows (manifest), got {len(events)}")
+    if len(events) != entry.rows:
+        raise DataError(f"{path}: expected {entry.rows} rows (manifest), got {len(events)}")
     if verify:
         got = digest_of(events)
-        if got != entry["digest"]:
+        if got != entry.digest:
             raise DataError(
-                f"{path}: expected sha256 {entry['digest']} (manifest), got {got}; the bytes were changed, import again"
+                f"{path}: expected sha256 {entry.digest} (manifest), got {got}; the bytes were changed, import again"
             )
         check_events(events, str(path))
-    order = None if entry["ordered"] else _read_order(path.with_suffix(".order"), events, verify)
-    try:
-        instrument = msgspec.convert(entry["instrument"], Instrument)
-        header = msgspec.convert(entry["header"], Header)
-    except (msgspec.ValidationError, OnePriceError) as error:
-        raise DataError(f"{book}, day {path.stem}: {error}") from error
-    return Tape(
-        instrument,
-        events,
-        entry["clock_offset_ns"],
-        entry["clock_bound_ns"],
-        order,
-        entry["digest"],
-        header,
-        path,
-    )
+    order = None if entry.ordered else _read_order(path.with_suffix(".order"), events, verify)
+    clock = entry.clock_offset_ns, entry.clock_bound_ns
+    return Tape(entry.instrument, events, *clock, order, entry.digest, entry.header, path)
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """What reading a day needs of its manifest entry."""
+
+    digest: str
+    rows: int
+    ordered: bool
+    clock_offset_ns: int
+    clock_bound_ns: int
+    instrument: Instrument
+    header: Header
 
 
 def _read_order(path: Path, events: np.ndarray, verify: bool) -> np.ndarray:
@@ -308,7 +322,7 @@ def _read_order(path: Path, events: np.ndarray, verify: bool) -> np.ndarray:
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a manifest ({error}); import the source again") from error
     if (
         not isinstance(found, dict)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.market.tape import Tape, digest_of, exchange_order_of, join_events, leg_folder, read_tape
 
@@ -68,14 +70,12 @@ class TapeSet:
 
 def list_legs(folder: str | Path) -> dict[str, list[str]]:
     """Legs below a folder and the days of each."""
-    import msgspec
-
     found: dict[str, list[str]] = {}
     for book in sorted(Path(folder).glob("*/manifest.json")):
         try:
             text = msgspec.json.decode(book.read_bytes())
             found[text["leg"]] = sorted(text["days"])
-        except (msgspec.DecodeError, KeyError, TypeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise DataError(f"{book}: not a manifest ({error}); import the source again") from error
     return found
 

@@ -119,7 +119,13 @@ def times(c: Columns, name: str, *, unit: str, timezone: str) -> np.ndarray:
         if counts.null_count() == 0:
             column = counts
         else:
-            column = column.str.to_datetime(time_unit="ns", strict=False)
+            try:
+                column = column.str.to_datetime(time_unit="ns", strict=False)
+            except pl.exceptions.PolarsError as error:
+                place = c.place(0, name)
+                raise DataError(
+                    f"{place}: expected a time (integer or ISO 8601), got {c.frame[name][0]!r}"
+                ) from error
             if column.null_count():
                 row = int(column.is_null().arg_max() or 0)
                 got = c.frame[name][row]
