@@ -36,7 +36,12 @@ SPOT = Instrument(
     symbol="a:BTC-USDT", underlying="BTC", quote="USDT", tick="0.01", lot="0.00001", fees=Fees("1.5", "7.5")
 )
 PERP = Instrument(
-    symbol="b:BTC-USDT-PERP", underlying="BTC", quote="USDT", tick="0.1", lot="0.001", fees=Fees("-0.5", "4.5")
+    symbol="b:BTC-USDT-PERP",
+    underlying="BTC",
+    quote="USDT",
+    tick="0.1",
+    lot="0.001",
+    fees=Fees("-0.5", "4.5"),
 )
 COIN = Instrument(
     symbol="b:BTC-USD-COIN",

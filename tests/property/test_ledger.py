@@ -1,4 +1,5 @@
-"""The books close exactly, whatever happens: random fills, fees, taxes, funding, borrow, transfers, FX and marks.
+"""The books close exactly, whatever happens: random fills, fees, taxes, funding, borrow, transfers, FX and
+marks.
 
 The reference below is plain Python on fractions and lists; it shares no code with the kernels.
 """
@@ -45,7 +46,9 @@ class Reference:
     def add(self, k: int, leg: int, cause: str, amount: int) -> None:
         self.causes[k, leg, cause] += amount
 
-    def fill(self, k: int, leg: int, q: int, price: int, mid2: int, touch: int, now: int, maker: bool) -> None:
+    def fill(
+        self, k: int, leg: int, q: int, price: int, mid2: int, touch: int, now: int, maker: bool
+    ) -> None:
         paid, at_touch = self.value(leg, q, 2 * price), self.value(leg, q, 2 * touch)
         self.add(k, leg, "edge", self.value(leg, q, mid2) - at_touch)
         self.add(k, leg, "slippage", at_touch - paid)
@@ -53,7 +56,9 @@ class Reference:
         assert fees is not None
         rate = Fraction(str(fees.maker_bp if maker else fees.taker_bp)) / 10_000
         tax = Fraction(str(fees.buy_tax_bp if q > 0 else fees.sell_tax_bp)) / 10_000
-        self.add(k, leg, "fee", -round(abs(paid) * rate) - round(Fraction(str(fees.per_lot)) * abs(q) * 10**8))
+        self.add(
+            k, leg, "fee", -round(abs(paid) * rate) - round(Fraction(str(fees.per_lot)) * abs(q) * 10**8)
+        )
         self.add(k, leg, "tax", -round(abs(paid) * tax))
         self.pending.append([k, leg, q, mid2, now + SECOND])
 
@@ -92,8 +97,12 @@ class Reference:
 
 legs = st.integers(0, 3)
 step = st.one_of(
-    st.tuples(st.just("fill"), legs, st.integers(-40, 40).filter(bool), st.integers(-30, 30), st.integers(0, 1)),
-    st.tuples(st.just("fill"), legs, st.integers(-40, 40).filter(bool), st.integers(-30, 30), st.integers(0, 1)),
+    st.tuples(
+        st.just("fill"), legs, st.integers(-40, 40).filter(bool), st.integers(-30, 30), st.integers(0, 1)
+    ),
+    st.tuples(
+        st.just("fill"), legs, st.integers(-40, 40).filter(bool), st.integers(-30, 30), st.integers(0, 1)
+    ),
     st.tuples(st.just("quote"), legs, st.integers(-200, 200), st.integers(1, 9)),
     st.tuples(st.just("wait"), st.integers(1, 3 * SECOND)),
     st.tuples(st.just("funding"), legs, st.integers(-(10**9), 10**9)),
@@ -134,7 +143,9 @@ def play(arena: Arena, steps: list[tuple[Any, ...]], after: Any = lambda: None) 
             ref.due(now + args[0])
         elif name == "funding":
             leg, rate = args
-            ref.charge(leg, "funding", rate, 2 * (ref.mids[leg] // 2), [int(x) for x in positions[:, leg]["lots"]])
+            ref.charge(
+                leg, "funding", rate, 2 * (ref.mids[leg] // 2), [int(x) for x in positions[:, leg]["lots"]]
+            )
             funding(arena, leg, rate, ref.mids[leg] // 2)
         elif name == "borrow":
             leg, rate = args
@@ -163,7 +174,9 @@ def new() -> Arena:
 @settings(max_examples=120, deadline=None)
 @given(st.lists(step, max_size=40))
 def test_every_run_closes(steps: list[tuple[Any, ...]]) -> None:
-    """Residuals are 0 after any history, each cause equals the reference, and the journal alone gives the balances."""
+    """Residuals are 0 after any history, each cause equals the reference, and the journal alone gives the
+    balances.
+    """
     arena = new()
     opening = arena.section("accounts", np.dtype("i8")).copy()
 
@@ -190,7 +203,9 @@ def test_every_run_closes(steps: list[tuple[Any, ...]]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(step, max_size=40))
 def test_rounding_is_bounded(steps: list[tuple[Any, ...]]) -> None:
-    """A rounding posting is at most one unit; only the gap of inverse parts pending together may be one a part."""
+    """A rounding posting is at most one unit; only the gap of inverse parts pending together may be one a
+    part.
+    """
     arena = new()
     play(arena, steps)
     rows = arena.drain()
@@ -226,7 +241,9 @@ def test_report_equity_is_capital_plus_causes() -> None:
     arena = new()
     s = arena.state[0]
     quote(arena, 2, 600_000, 600_000)
-    fill(arena, 2, 600, 600_000, mid2=1_200_000, touch=600_000, fee=0)  # 60,000 USD of coin contracts at 60,000
+    fill(
+        arena, 2, 600, 600_000, mid2=1_200_000, touch=600_000, fee=0
+    )  # 60,000 USD of coin contracts at 60,000
     quote(arena, 2, 750_000, 750_000)
     attribution.mark_all(s)
     earned = 20_000_000  # 60,000 x (1/60,000 - 1/75,000) = 0.2 BTC
@@ -280,13 +297,17 @@ def test_a_full_ring_marks_out_the_oldest() -> None:
     for leg in (0, 2):
         quote(arena, leg, MIDS[leg], MIDS[leg] + 1)
     for n in range(10):
-        fill(arena, 2 * (n % 2), 1, MIDS[2 * (n % 2)], mid2=2 * MIDS[2 * (n % 2)] + 1, touch=MIDS[2 * (n % 2)])
+        fill(
+            arena, 2 * (n % 2), 1, MIDS[2 * (n % 2)], mid2=2 * MIDS[2 * (n % 2)] + 1, touch=MIDS[2 * (n % 2)]
+        )
     assert int(s["ledger"]["n_early"]) == 6
     assert close_check(arena) == 0
 
 
 def test_fill_before_any_quote() -> None:
-    """An order taken over without a decision: edge and slippage are 0, it is counted, and the last fill is the mark."""
+    """An order taken over without a decision: edge and slippage are 0, it is counted, and the last fill is
+    the mark.
+    """
     arena = new()
     fill(arena, 0, 5, 6_000_000, mid2=NO_PRICE, touch=NO_PRICE)
     assert int(arena.state[0]["ledger"]["n_unmarked"]) == 1

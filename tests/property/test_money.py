@@ -103,4 +103,7 @@ def test_charge_of_a_fill(i: int, side: int, lots: int, price: int, maker: bool)
     rate = Fraction(str(one.fees.maker_bp if maker else one.fees.taker_bp)) / 10_000
     tax = Fraction(str(one.fees.buy_tax_bp if side > 0 else one.fees.sell_tax_bp)) / 10_000
     per_lot = Fraction(str(one.fees.per_lot)) * lots * 10**8
-    assert fill_fee(leg, side, lots, price, maker) == (half_even(value * rate) + per_lot, half_even(value * tax))
+    assert fill_fee(leg, side, lots, price, maker) == (
+        half_even(value * rate) + per_lot,
+        half_even(value * tax),
+    )

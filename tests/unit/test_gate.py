@@ -82,7 +82,8 @@ def test_notional_is_the_value_at_its_price() -> None:
 
 
 def test_position_counts_what_works() -> None:
-    """Held and working lots count; the other side is free; an order that lowers the position always passes."""
+    """Held and working lots count; the other side is free; an order that lowers the position always passes.
+    """
     arena = setup(position_qty=0.02)
     fill(arena, 1, 6, 600_000)
     working(arena, 0, leg=1, side=1, price=600_000, lots=5)
@@ -142,11 +143,18 @@ def test_foreign_legs_count_in_the_report_currency() -> None:
 
 
 def test_residual_lets_hedges_and_closing_through() -> None:
-    """Too much unhedged for too long: nothing new opens, the package's own hedge and unwind and closing orders do."""
+    """Too much unhedged for too long: nothing new opens, the package's own hedge and unwind and closing
+    orders do.
+    """
     arena = setup(residual_value_s=100)
     fill(arena, 1, 5, 600_000)
-    arena.state[0]["gate"]["residual_age_value"] = 101 * E8
-    assert judge(arena) == ("residual", 101 * E8, 100 * E8)
+    blotter = arena.state[0]["blotter"]
+    blotter["n_residuals"] = 2
+    blotter["residuals"]["leg"][1], blotter["residuals"]["lots"][1] = 1, -1  # 60 USDT, short
+    blotter["residuals"]["since_ns"][1] = 9 * SECOND
+    assert judge(arena)[0] == "approved"
+    blotter["residuals"]["since_ns"][1] = 8 * SECOND
+    assert judge(arena) == ("residual", 2 * 6_000_005_000, 100 * E8)
     assert judge(arena, role=ROLE_HEDGE)[0] == "approved"
     assert judge(arena, role=ROLE_UNWIND)[0] == "approved"
     assert judge(arena, side=-1, lots=5)[0] == "approved"
@@ -185,7 +193,9 @@ def test_message_cap_a_day() -> None:
 
 
 def test_price_band() -> None:
-    """A limit price further than the band from the mid is refused on both sides, with the distance rounded up."""
+    """A limit price further than the band from the mid is refused on both sides, with the distance rounded
+    up.
+    """
     arena = setup(price_band_bp=10)
     assert judge(arena, price=600_600)[0] == "approved"
     assert judge(arena, price=600_601) == ("price_band", 11, 10)
@@ -204,7 +214,9 @@ def test_stale_and_missing_quotes() -> None:
 
 
 def test_self_trade() -> None:
-    """Neither side may reach our own working order of the leg, of any strategy; one not sent yet is no obstacle."""
+    """Neither side may reach our own working order of the leg, of any strategy; one not sent yet is no
+    obstacle.
+    """
     arena = setup()
     working(arena, 3, leg=1, side=-1, price=600_005, lots=5, strategy=1)
     working(arena, 4, leg=0, side=-1, price=1, lots=5)
@@ -364,7 +376,12 @@ def test_only_the_operator_loosens() -> None:
     assert halt.halt_strategy(s, 1, HALTED, halt.STRATEGY_FAULT, 0)
     rows = arena.drain()
     rows = rows[rows["kind"] == HALT_ROW]
-    assert [(int(r["a"]), int(r["b"]), int(r["code"])) for r in rows] == [(0, 1, 4), (1, 2, 3), (2, 0, 1), (0, 2, 3)]
+    assert [(int(r["a"]), int(r["b"]), int(r["code"])) for r in rows] == [
+        (0, 1, 4),
+        (1, 2, 3),
+        (2, 0, 1),
+        (0, 2, 3),
+    ]
     assert int(rows[3]["strategy"]) == 1
 
 
@@ -389,5 +406,7 @@ def test_reasons_are_all_met() -> None:
     """Each reason that the gate can give stands in a test above; the others belong to execution."""
     source = Path(__file__).read_text(encoding="utf-8")
     elsewhere = {"pool_full", "ambiguous"}
-    assert {r for r in REASONS if f'"{r}"' not in source.split("def test_reasons_are_all_met")[0]} == elsewhere
+    assert {
+        r for r in REASONS if f'"{r}"' not in source.split("def test_reasons_are_all_met")[0]
+    } == elsewhere
     assert np.array_equal(np.arange(3), [NEW - 1, CANCEL - 1, AMEND - 1])

@@ -15,7 +15,9 @@ from risk_bench import COIN, PERP, SPOT, STOCK
 
 
 def test_static_fields_are_exact() -> None:
-    """The integers of a LEG are those of the decimals: BTC at one cent and 1e-5 is 5 units of 1e-8 a half tick."""
+    """The integers of a LEG are those of the decimals: BTC at one cent and 1e-5 is 5 units of 1e-8 a half
+    tick.
+    """
     legs, scales = to_legs((SPOT, PERP, COIN, STOCK))
 
     assert [int(x) for x in legs["money_num"]] == [5, 5_000, 200_000_000_000, 50_000_000]
@@ -60,7 +62,9 @@ def test_scale_is_raised_until_exact() -> None:
     ],
 )
 def test_refusals(change: dict[str, Any], says: str) -> None:
-    """Each impossible field is refused where it is given or where the legs are built, and the text says which."""
+    """Each impossible field is refused where it is given or where the legs are built, and the text says
+    which.
+    """
     values = {name: getattr(SPOT, name) for name in SPOT.__struct_fields__} | {"currency": ""} | change
     with pytest.raises(ConfigError, match=says):
         to_legs((Instrument(**values),))
@@ -90,7 +94,9 @@ def test_doubled_and_missing() -> None:
 
 
 def test_fees_are_exact_and_required() -> None:
-    """maker and taker have no default; floats mean their shortest text; what an integer rate cannot hold is refused."""
+    """maker and taker have no default; floats mean their shortest text; what an integer rate cannot hold is
+    refused.
+    """
     with pytest.raises(TypeError, match="taker_bp"):
         Fees("1")  # type: ignore[call-arg]
     assert rate_e9(0.1, "x") == 10_000

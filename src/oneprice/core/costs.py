@@ -10,7 +10,8 @@ from oneprice.core.money import V, mul_rate_e9
 
 @njit
 def fill_fee(leg: Any, side: int, lots: int, price_ticks: int, maker: bool) -> Any:
-    """(fee, tax) of a fill of `lots` > 0 at `price_ticks`, each rounded half to even once; a rebate is negative.
+    """(fee, tax) of a fill of `lots` > 0 at `price_ticks`, each rounded half to even once; a rebate is
+    negative.
 
     `fee = |V| * rate + fee_per_lot * lots`, `tax = |V| * buy or sell tax`, with V the value of the fill.
     """

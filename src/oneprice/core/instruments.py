@@ -24,7 +24,8 @@ Number = str | int | float
 class Fees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a fill costs. Rates in basis points of the fill's value; negative is a rebate.
 
-    `maker_bp` and `taker_bp` have no default: write 0 where trading is free. `per_lot` is in settlement currency.
+    `maker_bp` and `taker_bp` have no default: write 0 where trading is free. `per_lot` is in settlement
+    currency.
     """
 
     maker_bp: Number
@@ -45,10 +46,10 @@ class Fees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One tradeable line on one venue.
 
-    `symbol` is `venue:name`; `venue` may be left out then. `currency` is what it settles in: the quote currency of a
-    linear contract, the underlying of an inverse one, unless said otherwise. A lot at price p is worth
-    `p * lot * multiplier` of the quote currency (linear), or `lot * multiplier` of the quote currency whatever the
-    price (inverse). Raises ConfigError for values that cannot be.
+    `symbol` is `venue:name`; `venue` may be left out then. `currency` is what it settles in: the quote
+    currency of a linear contract, the underlying of an inverse one, unless said otherwise. A lot at price p
+    is worth `p * lot * multiplier` of the quote currency (linear), or `lot * multiplier` of the quote
+    currency whatever the price (inverse). Raises ConfigError for values that cannot be.
     """
 
     symbol: str
@@ -92,11 +93,13 @@ def _check_names(one: Instrument, where: str) -> None:
             raise ConfigError(f"{where}: {name}: expected a name, got {getattr(one, name)!r}")
     if one.contract == "linear" and one.currency != one.quote:
         raise ConfigError(
-            f"{where}: a linear contract settles in its quote currency {one.quote!r}, got currency {one.currency!r}"
-            " (quanto contracts are not supported)"
+            f"{where}: a linear contract settles in its quote currency {one.quote!r}, got"
+            f" {one.currency!r} (quanto contracts are not supported)"
         )
     if one.contract == "inverse" and one.currency == one.quote:
-        raise ConfigError(f"{where}: an inverse contract settles in the underlying, got the quote {one.quote!r}")
+        raise ConfigError(
+            f"{where}: an inverse contract settles in the underlying, got the quote {one.quote!r}"
+        )
 
 
 def _check_numbers(one: Instrument, where: str) -> None:
@@ -105,11 +108,19 @@ def _check_numbers(one: Instrument, where: str) -> None:
             raise ConfigError(f"{where}: {name}: expected more than 0, got {getattr(one, name)}")
     if exact(one.min_notional, f"{where}: min_notional") < 0:
         raise ConfigError(f"{where}: min_notional: expected 0 or more, got {one.min_notional}")
-    for name, least in (("min_lots", 1), ("lot_step", 1), ("expiry_ns", 0), ("stale_ns", 1), ("assumed_depth_lots", 0)):
+    for name, least in (
+        ("min_lots", 1),
+        ("lot_step", 1),
+        ("expiry_ns", 0),
+        ("stale_ns", 1),
+        ("assumed_depth_lots", 0),
+    ):
         if getattr(one, name) < least:
             raise ConfigError(f"{where}: {name}: expected {least} or more, got {getattr(one, name)}")
     if one.book_log2 != 0 and not 4 <= one.book_log2 <= 24:
-        raise ConfigError(f"{where}: book_log2: expected 0 (top of book only) or 4 to 24, got {one.book_log2}")
+        raise ConfigError(
+            f"{where}: book_log2: expected 0 (top of book only) or 4 to 24, got {one.book_log2}"
+        )
     for span in one.session:
         if len(span) != 2 or not 0 <= span[0] < 1440 or not span[0] < span[1] <= span[0] + 1440:
             raise ConfigError(
@@ -131,7 +142,9 @@ class Scales(msgspec.Struct, frozen=True):
 
     def units(self, currency: str, amount: Number) -> int:
         """Ledger units of an amount of a currency, rounded half to even."""
-        return round(exact(amount, f"amount of {currency}") * 10 ** self.scale[self.currencies.index(currency)])
+        return round(
+            exact(amount, f"amount of {currency}") * 10 ** self.scale[self.currencies.index(currency)]
+        )
 
     def amount(self, currency: str, units: int) -> Decimal:
         """The exact decimal amount of so many ledger units."""
@@ -163,19 +176,22 @@ def to_legs(
 ) -> tuple[np.ndarray, Scales]:
     """LEG records with their static fields filled in, quotes empty, and the names behind their indices.
 
-    The scale of a currency starts at 8 (or at `scales[currency]`) and is raised until the money of one half tick of
-    one lot is an integer for each leg that settles in it. `max_lots * max_price_ticks` (by symbol, or one for all) is
-    proved to stay below 2^62 ledger units; without `max_lots` the largest that fits is taken and reported in
-    `Scales.max_lots`, and limits above it are refused later.
+    The scale of a currency starts at 8 (or at `scales[currency]`) and is raised until the money of one half
+    tick of one lot is an integer for each leg that settles in it. `max_lots * max_price_ticks` (by symbol, or
+    one for all) is proved to stay below 2^62 ledger units; without `max_lots` the largest that fits is taken
+    and reported in `Scales.max_lots`, and limits above it are refused later.
 
-    Raises ConfigError for missing fees, doubled symbols, ticks or lots that no scale makes exact, and overflow.
+    Raises ConfigError for missing fees, doubled symbols, ticks or lots that no scale makes exact, and
+    overflow.
     """
     symbols = [one.symbol for one in instruments]
     if not symbols:
         raise ConfigError("instruments: expected at least one, got none")
     for symbol in symbols:
         if symbols.count(symbol) > 1:
-            raise ConfigError(f"instruments: {symbol!r} is there {symbols.count(symbol)} times, expected once")
+            raise ConfigError(
+                f"instruments: {symbol!r} is there {symbols.count(symbol)} times, expected once"
+            )
     venues = tuple(dict.fromkeys(one.venue for one in instruments))
     currencies = tuple(dict.fromkeys(one.currency for one in instruments))
     underlyings = tuple(dict.fromkeys(one.underlying for one in instruments))
@@ -188,7 +204,11 @@ def to_legs(
         leg["venue"] = venues.index(one.venue)
         leg["currency"] = currencies.index(one.currency)
         leg["underlying"] = underlyings.index(one.underlying)
-        price = max_price_ticks if isinstance(max_price_ticks, int) else max_price_ticks.get(one.symbol, 100_000_000)
+        price = (
+            max_price_ticks
+            if isinstance(max_price_ticks, int)
+            else max_price_ticks.get(one.symbol, 100_000_000)
+        )
         lots = max_lots if isinstance(max_lots, int) else (max_lots or {}).get(one.symbol)
         lots_proved.append(_room(one, int(leg["money_num"]), lots, price))
         prices_proved.append(price)
@@ -207,8 +227,8 @@ def _scale_of(currency: str, group: list[Instrument], scales: Mapping[str, int] 
     for one in group:
         if one.fees is None:
             raise ConfigError(
-                f"instrument {one.symbol!r}: fees are required, got none: pass fees=Fees(maker_bp=..., taker_bp=...),"
-                " with zeros where trading is free"
+                f"instrument {one.symbol!r}: fees are required, got none: pass"
+                " fees=Fees(maker_bp=..., taker_bp=...), with zeros where trading is free"
             )
     for scale in range(first, max(first, SCALE_LAST) + 1):
         amounts = [_money(one) for one in group]
@@ -217,8 +237,9 @@ def _scale_of(currency: str, group: list[Instrument], scales: Mapping[str, int] 
             return scale
     worst = max(group, key=lambda one: (_money(one) * 10**SCALE_LAST).denominator)
     raise ConfigError(
-        f"instrument {worst.symbol!r}: tick {worst.tick} x lot {worst.lot} x multiplier {worst.multiplier} (or the fee a"
-        f" lot) is no whole number of 10^-{SCALE_LAST} {currency}: give tick and lot as exact decimals"
+        f"instrument {worst.symbol!r}: tick {worst.tick} x lot {worst.lot} x multiplier"
+        f" {worst.multiplier} (or the fee a lot) is no whole number of 10^-{SCALE_LAST} {currency}:"
+        " give tick and lot as exact decimals"
     )
 
 

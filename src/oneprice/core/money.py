@@ -1,6 +1,7 @@
 """Exact money: integers of ledger units, one half-even rounding a division, no float anywhere.
 
-A ledger unit is 10^-scale of a currency. Each kernel is also callable as plain Python (`V.py_func`) on plain ints.
+A ledger unit is 10^-scale of a currency. Each kernel is also callable as plain Python (`V.py_func`) on plain
+ints.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ def half_even_div(a: int, b: int) -> int:
 
 
 @njit
-def V(leg: Any, q_lots: int, p2: int) -> int:  # noqa: N802 - the symbol of the design
+def V(leg: Any, q_lots: int, p2: int) -> int:
     """Value in ledger units of `q_lots` (signed) at the doubled price `p2` (half ticks).
 
-    Linear: `q * p2 * money_num`; p2 may be negative. Inverse: `-half_even(q * money_num / p2)`, which rises with the
-    price as the linear value does; p2 must be positive. `V(leg, -q, p2) == -V(leg, q, p2)` in both.
+    Linear: `q * p2 * money_num`; p2 may be negative. Inverse: `-half_even(q * money_num / p2)`, which rises
+    with the price as the linear value does; p2 must be positive. `V(leg, -q, p2) == -V(leg, q, p2)` in both.
     """
     if leg.contract == LINEAR:
         return q_lots * p2 * leg.money_num
@@ -50,7 +51,7 @@ def exposure(leg: Any, q_lots: int, p2: int) -> int:
 
 @njit
 def mul_rate_e9(amount: int, rate_e9: int) -> int:
-    """`amount * rate_e9 / 1e9` half to even, exactly, for |amount| < 2^62 and any rate whose result fits 63 bits."""
+    """`amount * rate_e9 / 1e9` half to even, exactly; |amount| < 2^62, result below 2^63."""
     negative = (amount < 0) != (rate_e9 < 0)
     a = amount if amount >= 0 else -amount
     b = rate_e9 if rate_e9 >= 0 else -rate_e9
@@ -69,7 +70,7 @@ def mul_rate_e9(amount: int, rate_e9: int) -> int:
 
 @njit
 def mul_rate_e12(amount: int, rate_e12: int) -> int:
-    """`amount * rate_e12 / 1e12` half to even, exactly, for |amount| < 2^62 and any rate whose result fits 63 bits."""
+    """`amount * rate_e12 / 1e12` half to even, exactly; |amount| < 2^62, result below 2^63."""
     negative = (amount < 0) != (rate_e12 < 0)
     a = amount if amount >= 0 else -amount
     b = rate_e12 if rate_e12 >= 0 else -rate_e12

@@ -1,7 +1,7 @@
-"""Double entry: the one place that moves a balance, and the translation of foreign gains into the report currency.
+"""Double entry: the one place that moves a balance, and foreign gains in the report currency.
 
-Every P&L posting in a foreign currency is converted once (half to even) at the rate in force; what conversion of the
-parts and of the whole differ by goes to `rounding`, at most one unit a posting:
+Every P&L posting in a foreign currency is converted once (half to even) at the rate in force; what conversion
+of the parts and of the whole differ by goes to `rounding`, at most one unit a posting:
 
     convert(N + x) - convert(N) - convert(x),  N the currency's equity, x the posting
 
@@ -34,7 +34,8 @@ from oneprice.risk.records import (
 
 @njit
 def post(s: Any, amount: int, debit: int, credit: int, code: int, leg: int, strategy: int, ref: int) -> None:
-    """Move an amount from `credit` to `debit` and leave a POSTING row; a negative amount moves the other way."""
+    """Move an amount from `credit` to `debit` and leave a POSTING row; a negative amount moves the other way.
+    """
     if amount == 0:
         return
     if amount < 0:

@@ -1,4 +1,4 @@
-"""Where each cent came from: marks of a fill telescope into causes, each computed on its own, in exact integers.
+"""Where each cent came from: marks of a fill telescope into causes, each computed on its own, in integers.
 
 For q lots filled at f, with mids and touches doubled where needed:
 
@@ -7,9 +7,9 @@ For q lots filled at f, with mids and touches doubled where needed:
     adverse    V(q, mid_horizon) - V(q, mid_decision)         (posted in steps while it is pending)
     inventory  V(Q, mark) - V(Q, mark before)                 (Q: lots past their horizon)
 
-Inverse values are rounded one by one, so a sum of parts may differ from the value of the whole by less than a unit a
-part; `[V(Q + q, m) - V(Q, m)] - V(q, m)` goes to `rounding` when lots join the inventory, and so does the gap of the
-parts still pending at each mark.
+Inverse values are rounded one by one, so a sum of parts may differ from the value of the whole by less than a
+unit a part; `[V(Q + q, m) - V(Q, m)] - V(q, m)` goes to `rounding` when lots join the inventory, and so does
+the gap of the parts still pending at each mark.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def split_fill(s: Any, i: int, k: int, q: int, f2: int, mid2: int, touch2: int, 
 
 @njit
 def due(s: Any) -> None:
-    """Mark out every fill whose horizon has passed, at the mids in force: call it before the event moves them.
+    """Mark out every fill whose horizon has passed, at the mids in force: before the event moves them.
 
     The caller compares `s.ledger.next_due_ns` first, so nothing due costs one comparison.
     """
@@ -111,7 +111,8 @@ def mark_inventory(s: Any, i: int, k: int, m2: int) -> None:
 
 @njit
 def mark_pending(s: Any, only: int) -> None:
-    """Carry pending fills (of leg `only`, or of all if negative) at the mids in force, to `adverse` so far."""
+    """Carry pending fills (of leg `only`, or of all if negative) at the mids in force, to `adverse` so far.
+    """
     book = s.ledger
     at = book.head
     while at < book.tail:
@@ -133,7 +134,7 @@ def mark_pending(s: Any, only: int) -> None:
 
 @njit
 def mark_cells(s: Any, i: int) -> None:
-    """Carry each strategy's inventory in leg i at the mid, and the rounding of the parts of an inverse position."""
+    """Carry each strategy's inventory in leg i at the mid, and the rounding of inverse parts."""
     m2 = mark2_of(s, i)
     if m2 == NO_PRICE:
         return
@@ -167,8 +168,10 @@ def mark_all(s: Any) -> None:
 
 @njit
 def emit_equity(s: Any) -> None:
-    """EQUITY rows, in report units: code 0 has a = equity, b = its peak, c = events folded; code 1, 2 and 3 have the
-    causes 0-4, 5-9 and 10 in a..e."""
+    """EQUITY rows, in report units.
+
+    Code 0: a = equity, b = its peak, c = events folded. Codes 1, 2 and 3: causes 0-4, 5-9 and 10 in a..e.
+    """
     total = equity(s)
     if total > s.gate.peak_equity:
         s.gate.peak_equity = total

@@ -1,4 +1,5 @@
-"""Does it close? Accounts against positions, prices and the venues' cash, and the table of causes; off the hot path.
+"""Does it close? Accounts against positions, prices and the venues' cash, and the table of causes; off the
+hot path.
 
 Equity is computed a second way, from positions at marks and cash as stated, without reading a single posting.
 """
@@ -32,7 +33,8 @@ def close_check(arena: Arena) -> int:
 
 
 def closure(arena: Arena) -> dict[str, int]:
-    """Each law of the books and by how many ledger units it fails, at the last marks (call `mark_all` first)."""
+    """Each law of the books and by how many ledger units it fails, at the last marks (call `mark_all` first).
+    """
     state = arena.state[0]
     ledger = state["ledger"]
     n_legs, n_currencies, n_venues = (int(state[name]) for name in ("n_legs", "n_currencies", "n_venues"))
@@ -73,7 +75,7 @@ def closure(arena: Arena) -> dict[str, int]:
 
 
 def _held(arena: Arena, legs: np.ndarray, out: dict[str, int]) -> list[int]:
-    """Value of each leg's positions at its mark, strategy by strategy; checks that lots agree wherever they stand."""
+    """Value of each leg's positions at its mark, and whether its lots agree wherever they stand."""
     positions = arena.section("positions", POSITION).reshape(-1, len(legs))
     fallback = arena.section("fallback", np.dtype("i8"))
     ledger = arena.state[0]["ledger"]
@@ -111,21 +113,24 @@ def _tables(arena: Arena, accounts: list[int], gains: list[int], out: dict[str, 
 
 
 def balances(rows: np.ndarray, opening: np.ndarray) -> np.ndarray:
-    """Account balances after the POSTING rows of a journal, from opening balances; refuses a doubled account."""
+    """Account balances after the POSTING rows of a journal, from opening balances; refuses a doubled account.
+    """
     out = opening.astype(np.int64).copy()
     posted = rows[rows["kind"] == POSTING]
     if (posted["amount"] <= 0).any() or (posted["debit"] == posted["credit"]).any():
-        raise ConfigError("postings: expected amounts above 0 between two accounts, got a row that is neither")
+        raise ConfigError(
+            "postings: expected amounts above 0 between two accounts, got a row that is neither"
+        )
     np.add.at(out, posted["debit"], posted["amount"])
     np.subtract.at(out, posted["credit"], posted["amount"])
     return out
 
 
-def attribution_table(arena: Arena, scales: Scales) -> list[dict[str, Any]]:
+def table(arena: Arena, scales: Scales) -> list[dict[str, Any]]:
     """P&L by strategy index, symbol and cause: exact ledger units and the amount in the report currency.
 
-    Rows of no strategy (`strategy` -1, `symbol` ""): fx, transfers, rounding of totals. Zero rows are left out; the
-    `units` of all rows sum to equity minus capital exactly (after `mark_all`).
+    Rows of no strategy (`strategy` -1, `symbol` ""): fx, transfers, rounding of totals. Zero rows are left
+    out; the `units` of all rows sum to equity minus capital exactly (after `mark_all`).
     """
     legs = arena.section("legs", LEG)
     reported = arena.section("reported", np.dtype("i8")).reshape(-1, N_CAUSES)
@@ -154,10 +159,11 @@ def attribution_table(arena: Arena, scales: Scales) -> list[dict[str, Any]]:
 
 
 def overlay_table(arena: Arena) -> list[dict[str, Any]]:
-    """Package overlay in report units: a row of totals by strategy (`ref` -1), then one by package still in its slot.
+    """Package overlay in report units: a row of totals by strategy (`ref` -1), then one by package still in
+    its slot.
 
-    `legging = market + execution` is what filling late and in pieces made of the plan (negative: it cost). A slot
-    keeps its last package until it is used again; the totals include it.
+    `legging = market + execution` is what filling late and in pieces made of the plan (negative: it cost). A
+    slot keeps its last package until it is used again; the totals include it.
     """
     names = [n for n in OVERLAY_TOTAL.names or () if n != "packages"]
     totals: dict[int, dict[str, Any]] = {}

@@ -1,8 +1,10 @@
-"""The pre-trade gate: every order passes here in the compiled path, and a refusal says what was seen and the limit.
+"""The pre-trade gate: every order passes here in the compiled path, and a refusal says what was seen and the
+limit.
 
-Order of the checks: state of the engine, the leg and its quote, the order itself, positions, portfolio, rates. Working
-orders count as filled. What lowers a position is never refused for being too much of it. Values are in report units
-at carried rates; `s.gate_value` and `s.gate_limit` hold what was observed and what it broke.
+Order of the checks: state of the engine, the leg and its quote, the order itself, positions, portfolio,
+rates. Working orders count as filled. What lowers a position is never refused for being too much of it.
+Values are in report units at carried rates; `s.gate_value` and `s.gate_limit` hold what was observed and what
+it broke.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 
 from oneprice.core.arena import legs_of, positions_of, strategies_of
 from oneprice.core.jit import njit
-from oneprice.core.money import V, exposure
+from oneprice.core.money import V, exposure, mul_div
 from oneprice.core.records import (
     ACTIVE,
     AMEND,
@@ -49,7 +51,6 @@ from oneprice.core.records import (
 from oneprice.execution.blotter import FILLED, IN_FLIGHT, ROLE_HEDGE, ROLE_UNWIND
 from oneprice.risk.accounts import to_report
 from oneprice.risk.attribution import mark2_of
-from oneprice.risk.overlay import package_sent
 from oneprice.risk.records import GATE as GATE
 from oneprice.risk.records import NO_LIMIT, leg_limits_of, venue_limits_of
 
@@ -61,8 +62,9 @@ E9 = 1_000_000_000
 def check(s: Any, o: Any, action: int) -> int:
     """R_OK, or why order `o` must not be sent (a code of `core.records.REASONS`).
 
-    `action`: NEW, AMEND (judged at `o.new_price`, `o.new_lots`) or CANCEL, which always passes and only counts as a
-    message. `o.open_lots` is what the leg's and the position's open lots already hold of this order.
+    `action`: NEW, AMEND (judged at `o.new_price`, `o.new_lots`) or CANCEL, which always passes and only
+    counts as a message. `o.open_lots` is what the leg's and the position's open lots already hold of this
+    order.
     """
     if action == CANCEL:
         _count_message(s, o.leg)
@@ -109,7 +111,7 @@ def _judge(s: Any, o: Any, price: int, lots: int) -> int:
 
 @njit
 def reduces(s: Any, o: Any, add: int) -> bool:
-    """Whether the strategy's position only shrinks if all its working orders on that side and `add` more lots fill."""
+    """Whether the strategy's position only shrinks if its working orders on that side and `add` more fill."""
     own = positions_of(s)[o.strategy * s.n_legs + o.leg]
     if o.side > 0:
         return own.open_buy_lots + add <= -own.lots
@@ -158,7 +160,7 @@ def _quote(s: Any, o: Any, price: int) -> int:
 
 @njit
 def _self_trade(s: Any, o: Any, price: int) -> int:
-    """Refuse what could trade with our own working order. The bounds make a scan rare, and a scan tightens them."""
+    """Refuse what could trade with our own working order; bounds make a scan rare, a scan tightens them."""
     leg = legs_of(s)[o.leg]
     limits = leg_limits_of(s)[o.leg]
     if o.side > 0:
@@ -182,7 +184,7 @@ def _self_trade(s: Any, o: Any, price: int) -> int:
 
 @njit
 def best_own(s: Any, leg: int, side: int) -> int:
-    """The most aggressive price of our orders in flight or working on a side; NO_PRICE (buys) or NO_LIMIT if none."""
+    """The most aggressive price of our orders at work on a side; NO_PRICE (buys) or NO_LIMIT if none."""
     best = NO_PRICE if side > 0 else NO_LIMIT
     orders = s.blotter.orders
     for j in range(N_ORDERS):
@@ -243,7 +245,7 @@ def _position(s: Any, o: Any, add: int) -> int:
 def _portfolio(s: Any, o: Any, add: int) -> int:
     """Residual, net, gross and the venue's gross; what lowers one of them passes it."""
     gate = s.gate
-    if gate.residual_age_value > gate.residual_limit:
+    if s.blotter.n_residuals > 0 and measure_residual(s) > gate.residual_limit:
         if o.role != ROLE_HEDGE and o.role != ROLE_UNWIND and not reduces(s, o, add):
             return refuse(s, R_RESIDUAL, gate.residual_age_value, gate.residual_limit)
     if gate.net_limit != NO_LIMIT:
@@ -270,8 +272,25 @@ def _portfolio(s: Any, o: Any, add: int) -> int:
 
 
 @njit
+def measure_residual(s: Any) -> int:
+    """Sum over the residual ledger of value at the mid x age, in report units x seconds; kept in `s.gate`."""
+    total = 0
+    for j in range(s.blotter.n_residuals):
+        r = s.blotter.residuals[j]
+        if r.lots == 0:
+            continue
+        leg = legs_of(s)[r.leg]
+        m2 = mark2_of(s, r.leg)
+        if m2 != NO_PRICE:
+            value = to_report(s, leg.currency, abs(V(leg, r.lots, m2)))
+            total += mul_div(value, max(s.now_ns - r.since_ns, 0), E9)
+    s.gate.residual_age_value = total
+    return total
+
+
+@njit
 def leg_gross(s: Any, i: int, side: int, add: int) -> int:
-    """Value of the larger side of leg i in report units, all working orders and `add` more lots on `side` filled."""
+    """Value of the larger side of leg i in report units, working orders and `add` on `side` filled."""
     leg = legs_of(s)[i]
     up = leg.position_lots + leg.open_buy_lots
     down = leg.open_sell_lots - leg.position_lots
@@ -371,6 +390,4 @@ def _approve(s: Any, o: Any, price: int) -> None:
         leg.own_bid_cap = max(leg.own_bid_cap, price)
     else:
         leg.own_ask_floor = min(leg.own_ask_floor, price)
-    if o.package >= 0:
-        package_sent(s, o)
     s.gate.n_approved += 1

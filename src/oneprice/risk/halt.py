@@ -19,9 +19,9 @@ CODES = ("", "operator", "drawdown", "strategy fault", "venue lost", "rows lost"
 def set_halt(s: Any, state: int, code: int, detail: int) -> bool:
     """Change the state of the whole engine; True when it changed.
 
-    Anything may tighten it, only OPERATOR_WORD may loosen it. Leaves a HALT_ROW: a = before, b = after, c = `detail`
-    (a strategy's index, or the value observed), d = the limit it broke (drawdown), strategy = 255. When the operator
-    resumes, the peak of equity starts anew, or the same drawdown would halt at once.
+    Anything may tighten it, only OPERATOR_WORD may loosen it. Leaves a HALT_ROW: a = before, b = after, c =
+    `detail` (a strategy's index, or the value observed), d = the limit it broke (drawdown), strategy = 255.
+    When the operator resumes, the peak of equity starts anew, or the same drawdown would halt at once.
     """
     before = s.halt
     if state == before or (state < before and code != OPERATOR_WORD):

@@ -1,4 +1,4 @@
-"""What happens to money: fills, funding, borrow, transfers, settlement; every one double entry, postings balanced."""
+"""What happens to money: fills, funding, borrow, transfers, settlement; all by double entry."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def on_fill(
 ) -> None:
     """Book a FILL event: position, cash, fee, tax, and the split of its P&L.
 
-    `decision_mid2` and `decision_touch_ticks` are what the strategy saw when it decided; NO_PRICE (unknown: an order
-    taken over after a restart) makes edge and slippage 0 and is counted in `n_unmarked`. `package` is a slot or -1.
-    The fee is what the venue says (`ev.fee`, a cost is positive, taxes not in it); NO_PRICE there means that it does
-    not say, and the leg's schedule is charged. Open lots are execution's to change.
+    `decision_mid2` and `decision_touch_ticks` are what the strategy saw when it decided; NO_PRICE (unknown:
+    an order taken over after a restart) makes edge and slippage 0 and is counted in `n_unmarked`. `package`
+    is a slot or -1. The fee is what the venue says (`ev.fee`, a cost is positive, taxes not in it); NO_PRICE
+    there means that it does not say, and the leg's schedule is charged. Open lots are execution's to change.
     """
     i = ev.leg
     leg = legs_of(s)[i]
@@ -144,7 +144,8 @@ def on_charge(s: Any, venue: int, c: int, cause: int, amount: int, ref: int) -> 
 
 @njit
 def on_expiry(s: Any, ev: Any) -> None:
-    """Settle an EXPIRY event: everything held in the leg is marked out, closed in cash at `ev.price`, and expires.
+    """Settle an EXPIRY event: everything held in the leg is marked out, closed in cash at `ev.price`, and
+    expires.
 
     Without a settlement price (NO_PRICE) it settles at the last known mid.
     """
@@ -184,7 +185,7 @@ def settle(s: Any, i: int) -> None:
 
 @njit
 def mark_out_leg(s: Any, i: int) -> None:
-    """Mark out all fills up to the last one pending in leg i now (those of other legs before it leave early too)."""
+    """Mark out all fills up to the last one pending in leg i now; others before it leave early too."""
     book = s.ledger
     last = -1
     at = book.head
@@ -200,7 +201,7 @@ def mark_out_leg(s: Any, i: int) -> None:
 
 @njit
 def set_fx(s: Any, c: int, rate_e9: int) -> None:
-    """Set the price of currency c in the report currency, x 1e9; posted to `fx` when its equity is next touched."""
+    """Set the price of currency c in the report currency, x 1e9; posted to `fx` when next used."""
     if rate_e9 > 0 and c != s.ledger.report:
         currencies_of(s)[c].rate_e9 = rate_e9
 
@@ -210,4 +211,4 @@ def set_fx_from_leg(s: Any, i: int) -> None:
     """Take the mid of leg i as the rate of its `fx_currency`, rounded to 1e-9."""
     leg = legs_of(s)[i]
     if leg.mid2_ticks != NO_PRICE and leg.mid2_ticks > 0:
-        set_fx(s, leg.fx_currency, int(math.floor(leg.mid2_ticks * leg.tick * 0.5e9 + 0.5)))
+        set_fx(s, leg.fx_currency, math.floor(leg.mid2_ticks * leg.tick * 0.5e9 + 0.5))

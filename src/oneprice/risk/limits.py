@@ -1,7 +1,7 @@
 """Limits of the gate, as a user writes them: money in the report currency, quantities in underlying units.
 
-Values are conservative for an account of about a million; raise them on purpose. None means no limit of that kind
-beyond what the arithmetic needs.
+Values are conservative for an account of about a million; raise them on purpose. None means no limit of that
+kind beyond what the arithmetic needs.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class LegLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the gate lets through. `legs` overrides by symbol.
 
-    Raises ConfigError for numbers that cannot be limits; use `limits_from` to read them from a mapping with errors
-    that name the nearest valid field.
+    Raises ConfigError for numbers that cannot be limits; use `limits_from` to read them from a mapping with
+    errors that name the nearest valid field.
     """
 
     order_qty: float | None = None  # underlying units (inverse: contracts x contract value) of one order
     order_value: float | None = 100_000.0  # value of one order at its price
     position_qty: float | None = None  # underlying units held in one leg, working orders counted as filled
     position_value: float | None = 500_000.0  # the same at the mid
-    gross_value: float | None = 2_000_000.0  # sum over legs of the larger side, working orders counted as filled
+    gross_value: float | None = 2_000_000.0  # sum over legs of the larger side, working orders as filled
     net_value: float | None = 500_000.0  # signed sum over legs, working orders counted as filled
     venue_gross_value: float | None = 1_000_000.0  # gross on any one venue
-    residual_value_s: float | None = 500_000.0  # unhedged value x its age in seconds; above it only packages' own hedges
+    residual_value_s: float | None = 500_000.0  # unhedged value x age in seconds; above: only hedges, closing
     drawdown_value: float | None = 50_000.0  # fall of equity from its peak; beyond it the engine only reduces
     price_band_bp: int | None = 500  # how far from the mid a limit price may lie
     stale_s: float | None = None  # age at which a quote is not traded on; None: the instrument's own stale_ns
@@ -67,7 +67,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def limits_from(values: Mapping[str, Any], where: str = "limits") -> Limits:
-    """Limits from a mapping (of TOML or JSON); a misspelt name is refused with the valid ones and the nearest."""
+    """Limits from a mapping (of TOML or JSON); a misspelt name is refused with the nearest."""
     known = list(Limits.__struct_fields__)
     legs: dict[str, LegLimits] = {}
     for name in values:
@@ -98,7 +98,9 @@ def _check(limits: Any, where: str) -> None:
         if name == "legs" or value is None or isinstance(value, bool):
             continue
         if isinstance(value, str) or not math.isfinite(value) or value < 0:
-            raise ConfigError(f"{where}.{name}: expected a finite number of 0 or more, or None, got {value!r}")
+            raise ConfigError(
+                f"{where}.{name}: expected a finite number of 0 or more, or None, got {value!r}"
+            )
         if name in ("burst", "venue_burst", "stale_s") and value <= 0:
             raise ConfigError(f"{where}.{name}: expected more than 0, got {value!r}")
 
@@ -106,8 +108,8 @@ def _check(limits: Any, where: str) -> None:
 def fill_limits(arena: Arena, limits: Limits, instruments: Sequence[Instrument], scales: Scales) -> None:
     """Write limits into the gate, and each strategy's budget: the position limit of the leg.
 
-    Needs `records.lay` first. Raises ConfigError for a leg that does not exist and for a position limit beyond what
-    `to_legs` proved safe from overflow.
+    Needs `records.lay` first. Raises ConfigError for a leg that does not exist and for a position limit
+    beyond what `to_legs` proved safe from overflow.
     """
     symbols = [one.symbol for one in instruments]
     for name in limits.legs:
@@ -127,7 +129,9 @@ def fill_limits(arena: Arena, limits: Limits, instruments: Sequence[Instrument],
     for i, symbol in enumerate(symbols):
         own = limits.legs.get(symbol, LegLimits())
         _leg_row(rows[i], legs[i], _merged(limits, own), instruments[i], scales, i, report)
-        arena.section("positions", POSITION).reshape(-1, len(legs))["budget_lots"][:, i] = rows[i]["position_lots"]
+        arena.section("positions", POSITION).reshape(-1, len(legs))["budget_lots"][:, i] = rows[i][
+            "position_lots"
+        ]
     for row in arena.section("venue_limits", VENUE_LIMITS):
         row["gross_limit"] = _units(scales, report, limits.venue_gross_value, "venue_gross_value")
         row["rate_per_s"] = NO_LIMIT if limits.venue_orders_per_s is None else limits.venue_orders_per_s
@@ -153,9 +157,9 @@ def _leg_row(
     row["position_lots"] = _lots(leg, values["position_qty"], room)
     if row["position_lots"] > room:
         raise ConfigError(
-            f"limits: position_qty {values['position_qty']} of {one.symbol!r} is {row['position_lots']} lots, at most"
-            f" {room} are proved safe from overflow at prices up to {scales.max_price_ticks[i]} ticks: lower it, or"
-            " build legs with max_lots"
+            f"limits: position_qty {values['position_qty']} of {one.symbol!r} is {row['position_lots']} lots,"
+            f" at most {room} are proved safe from overflow at prices up to {scales.max_price_ticks[i]}"
+            " ticks: lower it, or build legs with max_lots"
         )
     row["order_value"] = _units(scales, report, values["order_value"], "order_value")
     row["position_value"] = _units(scales, report, values["position_value"], "position_value")
@@ -181,7 +185,7 @@ def _units(scales: Scales, report: str, value: float | None, name: str) -> int:
         return NO_LIMIT
     units = scales.units(report, value)
     if units >= NO_LIMIT // 2:
-        raise ConfigError(f"limits.{name}: {value} {report} is beyond 2^62 ledger units; use None for no limit")
+        raise ConfigError(
+            f"limits.{name}: {value} {report} is beyond 2^62 ledger units; use None for no limit"
+        )
     return units
-
-

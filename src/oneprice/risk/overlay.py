@@ -1,7 +1,7 @@
 """What it cost that a package was not filled whole and at once: plan against fills, market against execution.
 
-Per package slot, in report units at the rates in force. With touch0 and mid0 of the package's decision, and mid_d of
-the decision of the order that filled:
+Per package slot, in report units at the rates in force. With touch0 and mid0 of the package's decision, and
+mid_d of the decision of the order that filled:
 
     planned    -V(q, touch0)                              value locked by an instant fill
     realised   -V(q, f)
@@ -17,7 +17,7 @@ from typing import Any
 from oneprice.core.arena import legs_of
 from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure
-from oneprice.core.records import N_PACKAGE_LEGS, N_PACKAGES, NO_PRICE
+from oneprice.core.records import N_PACKAGE_LEGS, N_PACKAGES
 from oneprice.risk.accounts import to_report
 from oneprice.risk.records import overlays_of
 
@@ -51,32 +51,8 @@ def package_open(s: Any, slot: int, ref: int, strategy: int) -> None:
 
 
 @njit
-def package_sent(s: Any, o: Any) -> None:
-    """An order of a package passed the gate: the first one of a package opens its account and plans all its legs.
-
-    Each leg is planned at the touch that its direction would take now, the order's own at what it decided on.
-    """
-    slot = o.package
-    p = s.ledger.packages[slot]
-    if p.active != 0 and p.ref == o.package_id:
-        return
-    package_open(s, slot, o.package_id, o.strategy)
-    plan = s.blotter.packages[slot]
-    for j in range(plan.n_legs):
-        i = plan.legs[j].leg
-        leg = legs_of(s)[i]
-        touch = leg.ask_ticks if plan.legs[j].side > 0 else leg.bid_ticks
-        mid2 = leg.mid2_ticks
-        if i == o.leg:
-            touch = o.decision_touch
-            mid2 = o.decision_mid2
-        if touch != NO_PRICE and mid2 != NO_PRICE:
-            package_plan(s, slot, i, plan.legs[j].side * plan.legs[j].planned, touch, mid2)
-
-
-@njit
 def package_plan(s: Any, slot: int, i: int, lots: int, touch_ticks: int, mid2: int) -> int:
-    """Plan `lots` (signed) of leg i at the decision's touch and doubled mid; its index, or -1 when legs are full."""
+    """Plan `lots` (signed) of leg i at the decision's touch and doubled mid; its index, or -1 if full."""
     p = s.ledger.packages[slot]
     j = p.n_legs
     if j >= N_PACKAGE_LEGS:
@@ -92,7 +68,7 @@ def package_plan(s: Any, slot: int, i: int, lots: int, touch_ticks: int, mid2: i
 
 @njit
 def package_fill(s: Any, slot: int, i: int, strategy: int, q: int, f2: int, mid2: int, touch: int) -> None:
-    """Account a fill of q signed lots of leg i; a leg never planned is planned here, at its first order's decision."""
+    """Account a fill of q signed lots of leg i; a leg never planned is planned at this order's decision."""
     if slot < 0 or slot >= N_PACKAGES:
         return
     p = s.ledger.packages[slot]

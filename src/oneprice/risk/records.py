@@ -1,7 +1,7 @@
 """The records of the risk layer: what is nested in STATE (`s.gate`, `s.ledger`) and the sections behind it.
 
-Accounts are numbered; every balance is debit-positive (cash and positions positive when owned, capital and gains
-negative), so the accounts of a currency sum to zero. Two sets of books:
+Accounts are numbered; every balance is debit-positive (cash and positions positive when owned, capital and
+gains negative), so the accounts of a currency sum to zero. Two sets of books:
 
     native   by currency c:  capital(c) · cause(c, k) · cash(venue, c) · position(leg)
     report   foreign c only: worth(c) = convert(equity(c)) against report capital and report cause(k)
@@ -36,7 +36,7 @@ GATE = record(
         ("gross_limit", "i8"),  # report units
         ("net_limit", "i8"),
         ("residual_limit", "i8"),  # report units x seconds
-        ("residual_age_value", "i8"),  # what execution last measured, in the same unit
+        ("residual_age_value", "i8"),  # as last measured, same unit
         ("drawdown_limit", "i8"),  # report units below the highest equity
         ("peak_equity", "i8"),
         ("n_approved", "i8"),
@@ -145,8 +145,14 @@ LEDGER = record(
         ("accounts_off", "i8"),  # i8[n_accounts]
         ("currencies_off", "i8"),  # CURRENCY[n_currencies]
         ("markouts_off", "i8"),  # MARKOUT[capacity], a ring
-        ("statement_off", "i8"),  # i8[n_venues * n_currencies]: cash as the venues would state it, kept beside the postings
-        ("reported_off", "i8"),  # i8[(n_strategies * n_legs + 1) * causes]: report units; the last row is unallocated
+        (
+            "statement_off",
+            "i8",
+        ),  # i8[n_venues * n_currencies]: cash as the venues would state it, kept beside the postings
+        (
+            "reported_off",
+            "i8",
+        ),  # i8[(n_strategies * n_legs + 1) * causes]: report units; the last row is unallocated
         ("loose_off", "i8"),  # i8[n_currencies * causes]: native units of no leg
         ("carries_off", "i8"),  # CARRY[n_strategies * n_legs]
         ("fallback_off", "i8"),  # i8[n_legs]: doubled price of the last fill, the mark while no mid is known
@@ -201,9 +207,9 @@ def lay(
 ) -> None:
     """Lay the offsets, the report currency and the first rates; LEG, HEAD counts and sections must be there.
 
-    `report`: the currency of equity, limits and the report (default: the first leg's). `fx`: report currency for one
-    unit of each other currency, required for each. `horizon_ns`: when a fill is marked out. Limits stay unset until
-    `fill_limits`. Raises ConfigError for a missing, unknown or impossible rate.
+    `report`: the currency of equity, limits and the report (default: the first leg's). `fx`: report currency
+    for one unit of each other currency, required for each. `horizon_ns`: when a fill is marked out. Limits
+    stay unset until `fill_limits`. Raises ConfigError for a missing, unknown or impossible rate.
     """
     state = arena.state[0]
     gate, ledger = state["gate"], state["ledger"]
@@ -232,18 +238,21 @@ def _init_rates(rows: np.ndarray, scales: Scales, report: str, fx: Mapping[str, 
     for i, currency in enumerate(scales.currencies):
         if currency != report and currency not in fx:
             raise ConfigError(
-                f"fx: expected the price of one {currency} in {report}, got none: pass fx={{{currency!r}: rate}}"
+                f"fx: expected the price of one {currency} in {report}, got none:"
+                f" pass fx={{{currency!r}: rate}}"
             )
         rate = exact(fx.get(currency, 1), f"fx[{currency!r}]")
         rate_e9 = round(rate * E9)
         if rate <= 0 or rate_e9 == 0 or (currency == report and rate != 1):
-            raise ConfigError(f"fx[{currency!r}]: expected more than 0 (and 1 for {report} itself), got {fx[currency]}")
+            raise ConfigError(
+                f"fx[{currency!r}]: expected more than 0 (and 1 for {report} itself), got {fx[currency]}"
+            )
         gap = home - scales.scale[i]
         up, down = 10 ** max(gap, 0), 10 ** max(-gap, 0)
         if rate_e9 * up * 1000 >= MONEY_MAX or E9 * down >= MONEY_MAX:
             raise ConfigError(
-                f"fx[{currency!r}]: rate {rate} between scales {scales.scale[i]} and {home} leaves no room for a"
-                " move by 1000: choose nearer scales"
+                f"fx[{currency!r}]: rate {rate} between scales {scales.scale[i]} and {home} leaves no"
+                " room for a move by 1000: choose nearer scales"
             )
         rows[i]["up"], rows[i]["down"] = up, down
         rows[i]["rate_e9"] = rows[i]["carried_e9"] = rate_e9
@@ -291,7 +300,8 @@ def position_account(s: Any, i: int) -> int:
 
 @njit
 def worth_account(s: Any, c: int) -> int:
-    """Number of the account that carries foreign equity c in report units; then report capital, then causes."""
+    """Number of the account that carries foreign equity c in report units; then report capital, then causes.
+    """
     return s.n_currencies * (1 + N_CAUSES + s.n_venues) + s.n_legs + c
 
 
