@@ -88,7 +88,7 @@ def test_damaged_quote_files(tmp_path: Path, changes: list[tuple[int, int]], cut
 
 
 @given(at=st.integers(0, 2000), bit=st.integers(0, 7), which=st.sampled_from(["ev", "manifest.json"]))
-@quiet
+@settings(quiet, max_examples=80)
 def test_damaged_tapes(tmp_path: Path, at: int, bit: int, which: str) -> None:
     """A flipped bit in a tape is always found; one in its manifest is found or changes nothing that is read."""
     ev = np.zeros(6, R.EVENT)

@@ -51,7 +51,7 @@ def estimate_clock(tape: Tape, *, floor_ns: int = 1_000_000, doubt_ns: int = 5_0
     Notes
     -----
     offset = min(receive - exchange) - floor over all rows (estimated stamps too: they may not travel back either).
-    bound = doubt + step of the exchange stamps + spread of the minima of 10 s windows (drift and changes of route).
+    bound = doubt + step of the exchange stamps (s, ms or us, when all are whole) + spread of the minima of 10 s windows (drift and changes of route).
     """
     return estimate_clocks([tape], floor_ns=floor_ns, doubt_ns=doubt_ns)[tape.leg]
 
@@ -97,7 +97,7 @@ def _clock(tape: Tape, offset_ns: int, doubt_ns: int) -> Clock:
     window = (receive - receive[0]) // WINDOW_NS
     starts = np.flatnonzero(np.diff(window, prepend=-1))
     minima = np.minimum.reduceat(lag, starts)
-    step = int(np.gcd.reduce(np.unique(np.diff(exchange)))) if len(exchange) > 1 else 1
+    step = next(u for u in (1_000_000_000, 1_000_000, 1_000, 1) if not (exchange % u).any())
     spread = int(minima.max() - minima.min())
     slope = float("nan")
     if len(minima) >= 3:
@@ -105,4 +105,11 @@ def _clock(tape: Tape, offset_ns: int, doubt_ns: int) -> Clock:
             np.polyfit(window[starts] * (WINDOW_NS / 1e9), (minima - minima[0]).astype(float), 1)[0]
         )
     half, most = np.percentile(lag - offset_ns, [50, 99])
-    return Clock(offset_ns, doubt_ns + max(step, 1) + spread, int(half), int(most), slope, int(stamped.sum()))
+    return Clock(
+        offset_ns,
+        doubt_ns + (step if step > 1 else 0) + spread,
+        int(half),
+        int(most),
+        slope,
+        int(stamped.sum()),
+    )

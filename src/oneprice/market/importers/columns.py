@@ -190,7 +190,7 @@ def _from_floats(c: Columns, name: str, raw: np.ndarray, unit: Number) -> np.nda
     bad = np.flatnonzero((np.abs(scaled - near) > GRID_TOLERANCE) | (np.abs(near) >= _FAR))
     if len(bad):
         what = why(3 if abs(near[bad[0]]) >= _FAR else 2, unit)
-        raise DataError(f"{c.place(int(bad[0]), name)}: {what}, got {raw[bad[0]]!r}")
+        raise DataError(f"{c.place(int(bad[0]), name)}: {what}, got {float(raw[bad[0]])!r}")
     return near.astype(np.int64)
 
 
