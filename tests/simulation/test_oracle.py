@@ -185,3 +185,13 @@ def test_bad_input_is_refused(world: World, worth: list[Worth]) -> None:
         worths(world, entry_latency_ns=(1,))
     with pytest.raises(DataError, match="ascending"):
         ladders_at(world.tapes[0], np.array([2, 1]))
+
+
+def test_orders_without_a_package_stand_alone(world: World, worth: list[Worth]) -> None:
+    """Fills of package 0 are not one package: two of them on two decoys are two entries."""
+    rows = []
+    for kind in ("basis", "crossed"):
+        p = world.of_kind(kind)[0]
+        rows += [(p.start_ns + 1, 0, 1, 100.0, 0.5, 0.0, 0), (p.start_ns + 2, 0, -1, 100.0, 0.5, 0.0, 0)]
+    s = score(world, worth, table(sorted(rows, key=lambda r: r[0])))
+    assert (s.decoys["basis"][0], s.decoys["crossed"][0], s.elsewhere[0]) == (1, 1, 0)

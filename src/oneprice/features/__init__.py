@@ -1,1 +1,33 @@
-"""Layer 2: online models as folds; one model a file, each with STATE, PARAMS, step and scan."""
+"""Layer 2: online models as folds; one model a file, each with STATE, PARAMS, step, loop and FOLD."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_NAMES = {
+    "Fold": "oneprice.features.fold:Fold",
+    "check_fold": "oneprice.features.conformance:check_fold",
+    "discover": "oneprice.features.fold:discover",
+    "ewma": "oneprice.features.ewma",
+    "ewvar": "oneprice.features.ewvar",
+    "imbalance": "oneprice.features.imbalance",
+    "microprice": "oneprice.features.microprice",
+    "realised": "oneprice.features.realised",
+    "rolling": "oneprice.features.rolling",
+    "zscore": "oneprice.features.zscore",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"oneprice.features has no attribute {name!r}: it has {', '.join(__all__)}")
+    module, _, attribute = _NAMES[name].partition(":")
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+def __dir__() -> list[str]:
+    return __all__

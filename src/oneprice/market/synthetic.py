@@ -29,7 +29,7 @@ from oneprice.market.header import Header
 from oneprice.market.quality import mark_crossed
 from oneprice.market.tape import Tape, make_tape
 from oneprice.market.tapeset import TapeSet
-from oneprice.market.worlds import feed
+from oneprice.market.worlds import VISIT, feed
 
 KINDS = ("real", "basis", "stale", "crossed", "delayed")
 EPOCH_NS = 1_700_000_000_000_000_000  # start of every world on the local clock
@@ -162,14 +162,13 @@ def market_making_world(
     rng = np.random.default_rng(seed)
     visits = max(64, n_rows // 2)  # a visit writes at least two rows on average
     gaps = rng.exponential(1e9 / look.visits_per_s, visits)
-    times = EPOCH_NS + np.cumsum(np.maximum(gaps.astype(np.int64), 1))
+    plan = np.zeros(visits, VISIT)
+    plan["at_ns"] = EPOCH_NS + np.cumsum(np.maximum(gaps.astype(np.int64), 1))
     steps = rng.normal(0.0, 1.0, visits) * look.sigma_bp_sqrt_s * 1e-4 * np.sqrt(gaps * 1e-9)
-    fair = look.price * np.exp(np.cumsum(steps)) / look.tick
+    plan["fair_ticks"] = look.price * np.exp(np.cumsum(steps)) / look.tick
+    plan["depth_lots"] = 50.0
     rows = feed(
-        times,
-        fair,
-        np.full(visits, 50.0),
-        np.zeros(visits, np.int64),
+        plan,
         seed=int(rng.integers(1 << 62)),
         half_ticks=look.half_spread_bp * 1e-4 * look.price / look.tick,
         trade_share=0.25,
@@ -320,29 +319,22 @@ def _venue(
     drawn = EPOCH_NS + rng.integers(1, span, count)
     times = np.concatenate([[EPOCH_NS], drawn, np.array(edges, np.int64), *jumps])
     times = np.unique(times)
-    own = fair[(times - EPOCH_NS) // GRID_NS]
-    depth = np.full(len(times), 40.0)
-    cross = np.zeros(len(times), np.int64)
+    plan = np.zeros(len(times), VISIT)
+    plan["at_ns"] = times
+    plan["fair_ticks"] = fair[(times - EPOCH_NS) // GRID_NS]
+    plan["depth_lots"] = 40.0
     for p in plants:
         if p.leg != leg:
             continue
         during = (times >= p.start_ns) & (times < p.end_ns)
         if p.kind in ("real", "basis"):
-            own[during] *= 1.0 + (-1.0 if leg == p.leg_cheap else 1.0) * p.gap_bp * 1e-4
+            plan["fair_ticks"][during] *= 1.0 + (-1.0 if leg == p.leg_cheap else 1.0) * p.gap_bp * 1e-4
         if p.kind == "real":
-            depth[during] = p.depth_lots / LEVELS
+            plan["depth_lots"][during] = p.depth_lots / LEVELS
         if p.kind == "crossed":
-            cross[during] = max(1, round(p.gap_bp * 1e-4 * look.price / look.tick))
-    return feed(
-        times,
-        own,
-        depth,
-        cross,
-        seed=int(rng.integers(1 << 62)),
-        leg=leg,
-        levels=LEVELS,
-        half_ticks=look.half_spread_bp * 1e-4 * look.price / look.tick,
-    )
+            plan["cross_ticks"][during] = max(1, round(p.gap_bp * 1e-4 * look.price / look.tick))
+    half_ticks = look.half_spread_bp * 1e-4 * look.price / look.tick
+    return feed(plan, seed=int(rng.integers(1 << 62)), leg=leg, levels=LEVELS, half_ticks=half_ticks)
 
 
 def _receive(rng: np.random.Generator, rows: np.ndarray, wire: Wire, holds: list[Plant]) -> np.ndarray:

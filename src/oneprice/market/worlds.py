@@ -35,6 +35,16 @@ FEED = record(
 )
 
 
+VISIT = record(
+    [
+        ("at_ns", "i8"),
+        ("fair_ticks", "f8"),  # the venue's own fair price
+        ("depth_lots", "f8"),  # usual lots a level now
+        ("cross_ticks", "i8"),  # > 0: bids stand that much above the best ask
+    ]
+)
+
+
 @njit
 def uniform(f: Any) -> float:
     """The next number in [0, 1) of the feed's splitmix64 counter."""
@@ -165,23 +175,19 @@ def visit(rows: Any, f: Any, bids: Any, asks: Any, t_ns: int, fair: float, lots:
 
 
 @njit
-def _run(
-    rows: Any, feeds: Any, bids: Any, asks: Any, at: int, times: Any, fair: Any, lots: Any, cross: Any
-) -> int:
+def _run(rows: Any, feeds: Any, bids: Any, asks: Any, plan: Any, at: int) -> int:
     """Visits from `at` until done or until the next visit might not fit; returns the next visit's index."""
     f = feeds[0]
     room = 6 * f.levels + 8
-    while at < len(times) and f.n_rows + room <= len(rows):
-        visit(rows, f, bids, asks, times[at], fair[at], lots[at], cross[at])
+    while at < len(plan) and f.n_rows + room <= len(rows):
+        v = plan[at]
+        visit(rows, f, bids, asks, v.at_ns, v.fair_ticks, v.depth_lots, v.cross_ticks)
         at += 1
     return at
 
 
 def feed(
-    times_ns: np.ndarray,
-    fair_ticks: np.ndarray,
-    depth_lots: np.ndarray,
-    cross_ticks: np.ndarray,
+    plan: np.ndarray,
     *,
     seed: int,
     leg: int = 0,
@@ -192,24 +198,25 @@ def feed(
 ) -> np.ndarray:
     """EVENT rows of one venue in exchange time; receive_ns is left 0.
 
-    times_ns (n,) int64 ascending; fair_ticks (n,) float; depth_lots (n,) lots a level at each visit;
-    cross_ticks (n,) int64, 0 where the book is sane. `max_rows` > 0 stops after the visit that reaches it.
+    plan: VISIT (n,), ascending in time. half_ticks: half spread. trade_share: share of visits that begin with
+    a trade. `max_rows` > 0 stops after the visit that reaches it.
     """
+    fair, cross = plan["fair_ticks"], plan["cross_ticks"]
     f = np.zeros(1, FEED)
     f["rng"] = np.uint64((seed * 0x2545F4914F6CDD1D + 0x1234567) & (2**64 - 1))
     f["levels"], f["half_ticks"], f["trade_share"], f["leg"] = levels, half_ticks, trade_share, leg
-    f["depth_lots"] = float(np.median(depth_lots))
-    margin = 6 * levels + int(half_ticks) + int(np.max(cross_ticks, initial=0)) + 4
-    origin = int(np.floor(np.min(fair_ticks))) - margin
+    f["depth_lots"] = float(np.median(plan["depth_lots"]))
+    margin = 6 * levels + int(half_ticks) + int(cross.max(initial=0)) + 4
+    origin = int(np.floor(fair.min())) - margin
     f["origin"] = origin
-    width = int(np.ceil(np.max(fair_ticks))) + margin - origin
+    width = int(np.ceil(fair.max())) + margin - origin
     bids, asks = np.zeros(width, np.int64), np.zeros(width, np.int64)
     parts: list[np.ndarray] = []
     at = have = 0
-    while at < len(times_ns) and not (max_rows and have >= max_rows):
+    while at < len(plan) and not (max_rows and have >= max_rows):
         rows = np.zeros(1 << 18, EVENT)
         f["n_rows"] = 0
-        at = _run(rows, f, bids, asks, at, times_ns, fair_ticks, depth_lots, cross_ticks)
+        at = _run(rows, f, bids, asks, plan, at)
         parts.append(rows[: int(f["n_rows"][0])])
         have += len(parts[-1])
     return join_events(parts)

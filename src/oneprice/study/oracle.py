@@ -252,10 +252,10 @@ def score(
 
     Parameters
     ----------
-    worth: from `worths` under the run's latency and fees. fills: arrays (n,) by name, in order of time:
-    time_ns (local clock), leg, side (+1 bought), price, qty (underlying units, > 0), fee (currency, a cost
-    is positive), package. grace_ns: a package belongs to the plant that was on when its first opening fill
-    came, up to so much after it.
+    worth: from `worths` under the run's latency and fees.
+    fills: arrays (n,) by name, in order of time: time_ns (local clock), leg, side (+1 bought), price, qty
+    (underlying units, > 0), fee (currency, a cost is positive), package (from 1, unique; 0: an order of its own).
+    grace_ns: a package belongs to the plant that was on when its first opening fill came, up to so much after it.
 
     A fill that reduces a leg's position closes the oldest open quantity, and its profit belongs to the
     package that opened it; so do both fees. Raises DataError for missing fields or fills out of time order.
@@ -319,9 +319,9 @@ def _by_package(
     held: list[deque[list[Any]]] = [deque() for _ in range(legs)]  # [signed quantity, price, package]
     profit: dict[int, float] = {}
     first: dict[int, int] = {}
-    for t, leg, side, price, qty, fee, package in zip(
-        *(columns[n].tolist() for n in FILL_FIELDS), strict=True
-    ):
+    rows = zip(*(columns[n].tolist() for n in FILL_FIELDS), strict=True)
+    for i, (t, leg, side, price, qty, fee, number) in enumerate(rows):
+        package = number if number > 0 else -1 - i
         left, queue = qty, held[leg]
         while left > 0.0 and queue and queue[0][0] * side < 0:
             lot = queue[0]
