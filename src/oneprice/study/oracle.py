@@ -254,8 +254,9 @@ def score(
     ----------
     worth: from `worths` under the run's latency and fees.
     fills: arrays (n,) by name, in order of time: time_ns (local clock), leg, side (+1 bought), price, qty
-    (underlying units, > 0), fee (currency, a cost is positive), package (from 1, unique; 0: an order of its own).
-    grace_ns: a package belongs to the plant that was on when its first opening fill came, up to so much after it.
+    (underlying units, > 0), fee (currency, a cost is positive), package (from 1, unique; 0: an order alone).
+    grace_ns: a package belongs to the plant that was on when its first opening fill came, up to so much
+    after it.
 
     A fill that reduces a leg's position closes the oldest open quantity, and its profit belongs to the
     package that opened it; so do both fees. Raises DataError for missing fields or fills out of time order.
