@@ -22,14 +22,14 @@ from oneprice.market.tape import check_events, make_tape, read_tape, write_tape
 FEES = Fees(maker_bp=0, taker_bp=0)
 HEADER = Header("made up", "none", "none", "both", "none", "none", 0, False, "made up")
 LINES = (
-    b'1723161255030314667 {"stream":"x","data":{"e":"depthUpdate","E":1723161256299,"T":1723161256298,"s":"BTCUSDT",'
-    b'"U":10,"u":14,"pu":9,"b":[["58710.20","0.014"]],"a":[["61496.50","0.010"]]}}\n'
-    b'1723161255088169167 {"stream":"x","data":{"e":"bookTicker","u":15,"s":"BTCUSDT","b":"61400.20","B":"2.507",'
-    b'"a":"61496.50","A":"2.510"}}\n'
-    b'1723161255088176367 {"lastUpdateId":12,"E":1723161256322,"T":1723161256321,"bids":[["61400.10","1.000"]],'
-    b'"asks":[["61496.60","0.200"]]}\n'
-    b'1723161255088176367 {"stream":"x","data":{"e":"trade","E":1723161256322,"T":1723161256322,"s":"BTCUSDT",'
-    b'"t":5266583935,"p":"61496.50","q":"0.006","X":"MARKET","m":false}}\n'
+    b'1723161255030314667 {"stream":"x","data":{"e":"depthUpdate","E":1723161256299,"T":1723161256298,'
+    b'"s":"BTCUSDT","U":10,"u":14,"pu":9,"b":[["58710.20","0.014"]],"a":[["61496.50","0.010"]]}}\n'
+    b'1723161255088169167 {"stream":"x","data":{"e":"bookTicker","u":15,"s":"BTCUSDT","b":"61400.20","B":'
+    b'"2.507","a":"61496.50","A":"2.510"}}\n'
+    b'1723161255088176367 {"lastUpdateId":12,"E":1723161256322,"T":1723161256321,"bids":[["61400.10",'
+    b'"1.000"]],"asks":[["61496.60","0.200"]]}\n'
+    b'1723161255088176367 {"stream":"x","data":{"e":"trade","E":1723161256322,"T":1723161256322,'
+    b'"s":"BTCUSDT","t":5266583935,"p":"61496.50","q":"0.006","X":"MARKET","m":false}}\n'
 )
 QUOTES = b"time,bid,ask,bid_qty,ask_qty\n2024-01-02T00:00:00,1.10,1.11,5,6\n2024-01-02T00:00:01,1.10,,7,\n"
 edits = st.lists(
@@ -90,7 +90,7 @@ def test_damaged_quote_files(tmp_path: Path, changes: list[tuple[int, int]], cut
 @given(at=st.integers(0, 2000), bit=st.integers(0, 7), which=st.sampled_from(["ev", "manifest.json"]))
 @settings(quiet, max_examples=80)
 def test_damaged_tapes(tmp_path: Path, at: int, bit: int, which: str) -> None:
-    """A flipped bit in a tape is always found; one in its manifest is found or changes nothing that is read."""
+    """A flipped bit in a tape is always found; one in its manifest is found or harmless."""
     ev = np.zeros(6, R.EVENT)
     ev["kind"] = R.TOP
     one = Instrument(symbol="v:X", underlying="X", quote="USD", tick="0.01", lot="1", fees=FEES)

@@ -44,7 +44,7 @@ def fx(data: Path) -> tuple[Tape, Tape]:
 
 
 def test_every_row_of_the_captures_arrives(data_dir: Path) -> None:
-    """Rows by kind equal the counts of the raw lines; no gap, no crossed book; 28,040 spot tops are estimated."""
+    """Rows by kind equal the counts of the raw lines; no gap, no crossed book; 28,040 tops estimated."""
     found = {k: quality(t) for k, t in tapes(data_dir).items()}
     spot = found["BTC spot"]
     assert (spot.kinds["top"], spot.kinds["trade"]) == (28_040, 9_757)
@@ -56,14 +56,14 @@ def test_every_row_of_the_captures_arrives(data_dir: Path) -> None:
 
 
 def test_book_equals_ticker_wherever_numbers_coincide(data_dir: Path) -> None:
-    """Best bid and ask, price and size, of the diff book against bookTicker: no mismatch, no crossed state."""
+    """Best bid and ask, price and size, of the diff book equal bookTicker; no state is crossed."""
     checks = {k: book_against_ticker(t) for k, t in tapes(data_dir).items()}
     assert sum(c.compared for c in checks.values()) == 4_790
     assert all(c.compared > 500 and c.mismatches == 0 and c.crossed_states == 0 for c in checks.values())
 
 
 def test_the_snapshot_trap(data_dir: Path) -> None:
-    """Without the diff that came before the snapshot line spot BTC would be crossed for most of its states."""
+    """Without the diff that came before the snapshot line spot BTC is crossed in most states."""
     from oneprice.core import records as R
 
     tape = tapes(data_dir)["BTC spot"]
@@ -90,7 +90,7 @@ def test_receive_precedes_exchange_by_more_than_a_second(data_dir: Path) -> None
 
 
 def test_basis_to_spot(data_dir: Path) -> None:
-    """Stated -3.7, -4.4, -2.1 bp are met; BTC coin perp is stated as -2.0 and is -2.7 by every way of counting."""
+    """Stated -3.7, -4.4, -2.1 bp are met; BTC coin perp is stated as -2.0 but is -2.7 in the data."""
     rows = {a.id.split(".")[-1]: a for a in basis_anchors(tapes(data_dir))}
     assert [k for k, a in rows.items() if not a.passed] == ["BTC_coin_perp"]
     assert rows["BTC_coin_perp"].computed == pytest.approx(-2.75, abs=0.02)

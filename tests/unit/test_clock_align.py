@@ -1,4 +1,4 @@
-"""Clocks from one-way stamps, legs side by side by age, and the quality report; each beside a plain reference."""
+"""Clocks from one-way stamps, legs side by side by age, and the quality report."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_what_stamps_cannot_tell_is_the_callers_doubt() -> None:
 
 
 def test_drift_shows_in_the_slope_and_widens_the_bound() -> None:
-    """A clock that loses 50 ppm moves the windows' minima: the slope says so and the bound covers the travel."""
+    """A clock that loses 50 ppm moves the windows' minima: the slope says so, the bound covers it."""
     tape = tape_of(delayed(3, drift=50e-6))
     clock = estimate_clock(tape, doubt_ns=0)
     assert clock.drift_ppb == pytest.approx(50_000, rel=0.05)
@@ -127,7 +127,7 @@ def plain_as_of(
 
 
 def test_alignment_is_that_of_the_plain_reference() -> None:
-    """Random feeds with ties, missing sides and crossed books: same rows, prices and ages as the slow definition."""
+    """Random feeds with ties, missing sides and crossed books: same rows as the slow definition."""
     rng = np.random.default_rng(0)
     for _ in range(40):
         feeds = []
@@ -241,7 +241,7 @@ def book_events() -> np.ndarray:
 
 
 def test_marks_and_report_of_a_book() -> None:
-    """CROSSED is judged at the end of a batch only, on the book of diffs; the report counts marks and time."""
+    """CROSSED is judged at the end of a batch only, on the book of diffs; the report counts it."""
     ev = book_events()
     assert mark_crossed(ev, 8) == 1
     assert np.flatnonzero(ev["flag_bits"] & R.CROSSED).tolist() == [2]

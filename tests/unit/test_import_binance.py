@@ -95,7 +95,7 @@ ORDINARY = [
 
 
 def test_diffs_before_the_snapshot_are_held(tmp_path: Path) -> None:
-    """A diff older than the snapshot is superseded; one that came before it but is newer follows it in order."""
+    """A diff older than the snapshot is superseded; a newer one that came before it follows it."""
     notes: dict[str, int] = {}
     tape = read(tmp_path, ORDINARY, notes=notes)
     ev = tape.events
@@ -127,7 +127,7 @@ def test_numbers_are_exact_and_sides_are_the_aggressors(tmp_path: Path) -> None:
 
 
 def test_holes_in_the_numbers_are_marked_once(tmp_path: Path) -> None:
-    """pu that is not the u before flags GAP on the next row, also when the diff itself is empty; spot goes by U."""
+    """pu that is not the u before flags GAP on the next row, an empty diff too; spot goes by U."""
     lines = [snapshot(0, 5), depth(1, 6, 7, 5, [["99.9", "1"]], []), depth(2, 9, 10, 8, [], [])]
     lines += [
         depth(3, 11, 12, 10, [["99.7", "1"], ["99.6", "1"]], []),
@@ -135,7 +135,7 @@ def test_holes_in_the_numbers_are_marked_once(tmp_path: Path) -> None:
     ]
     tape = read(tmp_path, lines)
     assert bits(tape, R.GAP) == [3]
-    spot = [(at, {k: v for k, v in m.items()}) for at, m in lines]
+    spot = [(at, dict(m)) for at, m in lines]
     for _, m in spot[1:]:
         del m["data"]["pu"]
     notes: dict[str, int] = {}
@@ -144,7 +144,7 @@ def test_holes_in_the_numbers_are_marked_once(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_older_than_the_chain_is_a_gap_and_a_second_one_replays(tmp_path: Path) -> None:
-    """Nothing between a snapshot and its first diff may be missing; a later snapshot gets the newer diffs again."""
+    """Nothing may be missing after a snapshot; a later snapshot gets the newer diffs again."""
     late = [snapshot(0, 5), depth(1, 8, 9, 7, [["99.9", "1"]], [])]
     assert bits(read(tmp_path, late), R.GAP) == [2]
     again = [snapshot(0, 5), depth(1, 6, 7, 5, [["99.9", "1"]], []), depth(2, 8, 9, 7, [["99.8", "2"]], [])]
@@ -164,7 +164,7 @@ def test_repeats_are_dropped_and_counted(tmp_path: Path) -> None:
 
 
 def test_a_missing_exchange_time_is_estimated_within_its_bounds(tmp_path: Path) -> None:
-    """Spot bookTicker has no stamp: it lies between the stamps of the diffs around its number, near its receipt."""
+    """Spot bookTicker has no stamp: it lies between those of the diffs around its number."""
     lines = [
         snapshot(0, 5),
         depth(10, 6, 10, None, [["99.9", "1"]], []),
@@ -253,7 +253,7 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, lines: list, t
 
 
 def test_broken_files_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    """Truncated and damaged gzip, malformed lines, an empty and a missing file; no tape of any file appears."""
+    """Truncated and damaged gzip, malformed lines, an empty and a missing file: no tape appears."""
     good = capture(tmp_path, ORDINARY)
     whole = good.read_bytes()
     bad = tmp_path / "usdm_ethusdt_20240808.gz"
@@ -275,7 +275,7 @@ def test_broken_files_are_refused_and_nothing_is_written(tmp_path: Path) -> None
 
 
 def test_import_files_writes_corrected_clocks(tmp_path: Path) -> None:
-    """Through the front door: a tape on disk whose corrected feed delay is never below the floor; progress is told."""
+    """Through the front door: a tape on disk with feed delays above the floor; progress is told."""
     seen: list[tuple[str, int, int]] = []
     paths = import_files(
         [capture(tmp_path, ORDINARY)],

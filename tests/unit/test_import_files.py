@@ -73,7 +73,7 @@ def test_times(tmp_path: Path, stamp: str, layout: Layout) -> None:
 
 
 def test_parquet_times_and_floats(tmp_path: Path) -> None:
-    """Datetimes and floats of Parquet land on the grid; a float off it is refused, whole nanoseconds stay exact."""
+    """Datetimes and floats of Parquet land on the grid; a float off it is refused."""
     at = [datetime(2024, 1, 2, 12, tzinfo=UTC) + timedelta(microseconds=i) for i in range(2)]
     frame = pl.DataFrame({"time": at, "bid": [0.1 + 0.2, 0.35], "ask": [0.4, None]})
     path = tmp_path / "q.parquet"
@@ -139,7 +139,7 @@ def test_a_clock_change_is_not_guessed(tmp_path: Path) -> None:
 
 
 def test_exchange_time_of_its_own(tmp_path: Path) -> None:
-    """With two clocks in the file, exchange time going back is marked and sorted beside the file, not refused."""
+    """With two clocks in the file, exchange time going back is marked, not refused."""
     path = csv(tmp_path, "time,exchange_time,bid,ask\n5,3,1,2\n6,2,1,2\n7,4,2,2\n")
     tape = import_quotes(path, instrument(assumed_depth_lots=1), header=HEADER)
     assert tape.events["exchange_ns"].tolist() == [3, 2, 4]
@@ -231,7 +231,7 @@ def test_fx_files_give_one_tape_a_venue(tmp_path: Path) -> None:
 
 
 def test_the_front_door_asks_for_what_is_missing(tmp_path: Path) -> None:
-    """Without an instrument, without files, or with two files of one leg and day nothing is read or written."""
+    """Without an instrument, without files, or with two files of one leg and day nothing is written."""
     path = csv(tmp_path, "time,bid,ask\n5,1,2\n")
     with pytest.raises(ConfigError, match="say the instrument"):
         read_files([path], format="quotes")

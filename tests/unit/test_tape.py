@@ -157,7 +157,7 @@ def test_manifest_must_be_there_and_whole(tmp_path: Path) -> None:
 
 
 def test_bad_events_never_become_a_tape(tmp_path: Path) -> None:
-    """Receive time going back, an unknown kind, no rows and a foreign dtype name the row and write nothing."""
+    """Receive time going back, an unknown kind, no rows and a foreign dtype are refused."""
     ev = some_events()
     ev["receive_ns"][4] = 1
     with pytest.raises(DataError, match=r"row 4, receive_ns: expected at least 40 .* got 1"):

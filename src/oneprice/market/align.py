@@ -1,7 +1,7 @@
 """Legs side by side in time, only where each of them is fresh: prices that existed together.
 
-A row stands for one stamp of the union of all legs' stamps, with the state after all events of that stamp. A leg's
-age is the time since its own last update. Without a bound on age a dead quote looks like a free lunch.
+A row stands for one stamp of the union of all legs' stamps, with the state after all events of that stamp. A
+leg's age is the time since its own last update. Without a bound on age a dead quote looks like a free lunch.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class Touches:
 class Aligned:
     """k legs on common rows. Arrays are [n] or [n, k]; prices in ticks of each leg.
 
-    `row` numbers the stamps of the union, so neighbours differ by 1; `next_ns` is the next stamp of the union, kept
-    or not. `n_union` counts the stamps at which each leg has been seen at least once. `clock_bound_ns` says how far
-    each leg's clock may be off; at `clock="exchange"` two legs are simultaneous only up to the sum of theirs.
+    `row` numbers the stamps of the union, so neighbours differ by 1; `next_ns` is the next stamp of the
+    union, kept or not. `n_union` counts the stamps at which each leg has been seen at least once.
+    `clock_bound_ns` says how far each leg's clock may be off; in exchange time two legs are simultaneous only
+    up to the sum of theirs.
     """
 
     legs: tuple[str, ...]
@@ -71,8 +72,8 @@ class Aligned:
 class Episodes:
     """Runs of neighbouring rows in which one leg's bid stands above another's ask.
 
-    `start_ns`, `end_ns`: the first stamp that crosses, the first that no longer does. `peak`: deepest cross in quote
-    currency. `depth`: cross at every crossing row.
+    `start_ns`, `end_ns`: the first stamp that crosses, the first that does not. `peak`: deepest cross in
+    quote currency. `depth`: cross at every crossing row.
     """
 
     start_ns: np.ndarray
@@ -157,7 +158,7 @@ def as_of(
 
     Parameters
     ----------
-    max_age_ns : rows are kept where each leg's age is below this; None sets no bound (state it when you show it).
+    max_age_ns : rows are kept where each leg's age is below this; None sets no bound (say so).
     sane : drop rows where a leg's own book is locked, crossed or one-sided; one flag for all or one a leg.
     clock : "receive" (what we could know) or "exchange" (what was true at once, up to the clocks' bounds).
 

@@ -1,10 +1,11 @@
 """Clock offset and one-way delay of a feed, from receive and exchange stamps alone.
 
-For each row `receive = exchange + offset + delay` with an unknown constant offset (between the venue's clock and the
-collector's) and a delay of at least `floor_ns`. One-way stamps identify only the sum: the least of
-(receive - exchange) over the tape is offset plus the least delay. Taking that delay to be `floor_ns` gives the
-largest offset that lets no row arrive before it could; the true one may be smaller by as much as the fastest message
-was slower than the floor. That doubt (`doubt_ns`, said by the caller) is part of the bound and no data can remove it.
+For each row `receive = exchange + offset + delay` with an unknown constant offset (between the venue's clock
+and the collector's) and a delay of at least `floor_ns`. One-way stamps identify only the sum: the least of
+(receive - exchange) over the tape is offset plus the least delay. Taking that delay to be `floor_ns` gives
+the largest offset that lets no row arrive before it could; the true one may be smaller by as much as the
+fastest message was slower than the floor. That doubt (`doubt_ns`, said by the caller) is part of the bound
+and no data can remove it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ WINDOW_NS = 10_000_000_000
 class Clock:
     """`exchange_ns + offset_ns` is on the collector's clock, give or take `bound_ns`.
 
-    `delay_p50_ns`, `delay_p99_ns` are of the corrected feed delay of stamped rows. `drift_ppb` is the slope of the
-    windows' minima; NaN with fewer than three windows. `n` counts stamped rows.
+    `delay_p50_ns`, `delay_p99_ns` are of the corrected feed delay of stamped rows. `drift_ppb` is the slope
+    of the windows' minima; NaN with fewer than three windows. `n` counts stamped rows.
     """
 
     offset_ns: int
@@ -50,8 +51,9 @@ def estimate_clock(tape: Tape, *, floor_ns: int = 1_000_000, doubt_ns: int = 5_0
 
     Notes
     -----
-    offset = min(receive - exchange) - floor over all rows (estimated stamps too: they may not travel back either).
-    bound = doubt + step of the exchange stamps (s, ms or us, when all are whole) + spread of the minima of 10 s windows (drift and changes of route).
+    offset = min(receive - exchange) - floor over all rows (estimated stamps too: they may not travel back
+    either). bound = doubt + step of the exchange stamps (s, ms or us, when all are whole) + spread of the
+    minima of 10 s windows (drift and changes of route).
     """
     return estimate_clocks([tape], floor_ns=floor_ns, doubt_ns=doubt_ns)[tape.leg]
 

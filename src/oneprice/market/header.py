@@ -12,8 +12,8 @@ SIDES = ("bid", "ask", "mid", "last", "both", "not stated")
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the data come from and whether a profit computed on them may be believed.
 
-    `side` is one of bid, ask, mid, last, both, "not stated". `claim` answers "can P&L be claimed?"; `claim_why` may not
-    be empty. `tries` is the number of parameter sets looked at before this one was shown.
+    `side` is one of bid, ask, mid, last, both, "not stated". `claim` answers "can P&L be claimed?";
+    `claim_why` may not be empty. `tries` is the number of parameter sets looked at before this one was shown.
     """
 
     source: str

@@ -1,7 +1,7 @@
 """Tapes to Parquet and back, byte for byte: interchange and archive, never the format of a run.
 
-The four payload words keep their bits as int64 columns `word_0..word_3` (what they mean depends on `kind`, see
-`core/records.py`); everything else of a tape is JSON in the first row of the column `tape`.
+The four payload words keep their bits as int64 columns `word_0..word_3` (what they mean depends on `kind`,
+see `core/records.py`); everything else of a tape is JSON in the first row of the column `tape`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ FAR_LOG2 = 14
 def mark_crossed(events: np.ndarray, book_log2: int) -> int:
     """Flag CROSSED in place on the last row of each batch that leaves the venue's own book crossed or locked.
 
-    With `book_log2 > 0` the book is that of diffs and TOP together, else the TOP rows alone. Returns the count.
+    With `book_log2 > 0` the book is that of diffs and TOP together, else TOP rows alone. Returns the count.
     """
     if book_log2 == 0:
         return int(_mark_tops(events))

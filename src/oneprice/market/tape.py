@@ -1,9 +1,9 @@
-"""A tape: one instrument's events of one day as memory-mapped 64-byte records, with everything needed to trust them.
+"""A tape: one instrument's events of one day as memory-mapped 64-byte records.
 
-On disk a leg is a folder: `<day>.ev` (EVENT records, nothing else), `<day>.order` (int32, only when the file order
-is not the exchange's) and `manifest.json`, which holds for each day the digest, the instrument, the clock, the
-header, counts by kind and flag, and the range of prices. Every file is written beside its place and renamed, the
-manifest last: a reader sees the day before or the day after, never half of it.
+On disk a leg is a folder: `<day>.ev` (EVENT records, nothing else), `<day>.order` (int32, only when the file
+order is not the exchange's) and `manifest.json`, which holds for each day the digest, the instrument, the
+clock, the header, counts by kind and flag, and the range of prices. Every file is written beside its place
+and renamed, the manifest last: a reader sees the day before or the day after, never half of it.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def with_clock(tape: Tape, *, offset_ns: int, bound_ns: int) -> Tape:
 
 
 def join_events(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """EVENT arrays one after the other (`np.concatenate` would unpack the overlaid words into a wider dtype)."""
+    """EVENT arrays one after the other (`np.concatenate` would unpack the overlaid words)."""
     if not parts:
         return np.zeros(0, R.EVENT)
     raw = np.concatenate([np.ascontiguousarray(p).view(np.uint8) for p in parts])
@@ -137,7 +137,8 @@ def check_events(events: np.ndarray, where: str) -> None:
         i = int(back[0]) + 1
         before, here = int(events["receive_ns"][i - 1]), int(events["receive_ns"][i])
         raise DataError(
-            f"{where}, row {i}, receive_ns: expected at least {before} (the row before), got {here}; sort the source"
+            f"{where}, row {i}, receive_ns: expected at least {before} (the row before), got {here}; sort"
+            f" the source"
         )
     strange = np.flatnonzero((events["kind"] < R.BOOK) | (events["kind"] > R.EXPIRY))
     if len(strange):
@@ -159,7 +160,7 @@ def day_of(events: np.ndarray) -> str:
 
 
 def write_tape(folder: str | Path, tape: Tape, *, day: str | None = None) -> Path:
-    """Write a tape below `folder` as `<leg>/<day>.ev` and enter it in the leg's manifest; returns the file's path.
+    """Write a tape below `folder` as `<leg>/<day>.ev` and enter it in the leg's manifest; returns its path.
 
     A day that is there already is replaced. Raises DataError when the events are not a valid tape.
     """
@@ -249,8 +250,8 @@ def read_tape(path: str | Path, *, verify: bool = True) -> Tape:
     Raises
     ------
     DataError
-        Missing file or manifest entry, a length that is not a whole number of records, another digest, receive time
-        going back, or an order file that is not the stable sort by exchange time.
+        Missing file or manifest entry, a length that is not a whole number of records, another digest,
+        receive time going back, or an order file that is not the stable sort by exchange time.
     """
     path = Path(path)
     book = path.parent / "manifest.json"
@@ -284,7 +285,8 @@ def read_tape(path: str | Path, *, verify: bool = True) -> Tape:
         got = digest_of(events)
         if got != entry.digest:
             raise DataError(
-                f"{path}: expected sha256 {entry.digest} (manifest), got {got}; the bytes were changed, import again"
+                f"{path}: expected sha256 {entry.digest} (manifest), got {got}; the bytes were changed,"
+                f" import again"
             )
         check_events(events, str(path))
     order = None if entry.ordered else _read_order(path.with_suffix(".order"), events, verify)

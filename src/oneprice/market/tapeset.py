@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -133,7 +134,7 @@ def _join(tapes: list[Tape]) -> Tape:
     """Days of one leg as one tape; the clock is the widest that covers each day's."""
     if len(tapes) == 1:
         return tapes[0]
-    for a, b in zip(tapes, tapes[1:], strict=False):
+    for a, b in pairwise(tapes):
         if a.instrument != b.instrument:
             raise DataError(f"{b.path}: the instrument differs from that of {a.path}; open these days apart")
         if b.events["receive_ns"][0] < a.events["receive_ns"][-1]:

@@ -1,7 +1,8 @@
 """Anchors of the market layer for `oneprice verify`: numbers stated elsewhere beside what this code computes.
 
-Binance: best bid and ask of the book built from diffs equal bookTicker wherever update ids coincide; median basis of
-the perpetuals to spot. FX: crosses between two dealers, whose share depends on what one calls a cross.
+Binance: best bid and ask of the book built from diffs equal bookTicker wherever update ids coincide; median
+basis of the perpetuals to spot. FX: crosses between two dealers, whose share depends on what one calls a
+cross.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class BookCheck:
 
 
 def book_against_ticker(tape: Tape) -> BookCheck:
-    """Build the book from diffs alone and compare it after each diff with the bookTicker of the same update id."""
+    """Build the book from diffs alone; after each compare it with the bookTicker of the same update id."""
     ev = tape.events
     tops = np.flatnonzero(ev["kind"] == TOP)
     tops = tops[np.argsort(ev["seq"][tops], kind="stable")]
@@ -180,7 +181,7 @@ def fx_aligned(fxcm: Tape, oanda: Tape, definition: str) -> Aligned:
 
 
 def fx_anchors(fxcm: Tape, oanda: Tape) -> list[Anchor]:
-    """Share of stamps (%) at which one dealer's bid stands above the other's ask, and episodes when both are sane."""
+    """Share of stamps (%) at which one's bid is above the other's ask; episodes when both are sane."""
     out = []
     source = "EURUSD ticks 2014-05, as stated with the data"
     ways = (("fxcm_bid", 0, 1), ("oanda_bid", 1, 0))

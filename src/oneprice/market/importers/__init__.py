@@ -47,10 +47,8 @@ def read_files(
                     f"import --format {format}: say the instrument (symbol, tick, lot, quote, fees)"
                 )
             layout = Layout(columns or {}, time_unit, timezone, bar_ns, allow_negative)
-            one = IMPORTERS[format](
-                path, instrument, header=header or _unknown_header(path), layout=layout, notes=mine
-            )
-            found = [one]
+            said = header or _unknown_header(path)
+            found = [IMPORTERS[format](path, instrument, header=said, layout=layout, notes=mine)]
         elif fees is None:
             raise ConfigError(
                 f"import --format {format}: fees are required; write zeros where trading is free"
@@ -80,11 +78,13 @@ def read_files(
 def import_files(paths: Sequence[str | Path], out: str | Path, **options: object) -> list[Path]:
     """Read files, then write each as a tape below `out`; returns the paths of the tapes.
 
-    Nothing is written before every file has been read. Options are those of `read_files`: `format` (binance, quotes,
-    trades, bars, fx), `fees`, `instrument`, `header`, `columns` {our name: their column}, `time_unit`, `timezone`,
-    `bar_ns`, `allow_negative`, `assumed_depth_lots`, `floor_ns`, `progress`, `notes`.
+    Nothing is written before every file has been read. Options are those of `read_files`: `format` (binance,
+    quotes, trades, bars, fx), `fees`, `instrument`, `header`, `columns` {our name: their column},
+    `time_unit`, `timezone`, `bar_ns`, `allow_negative`, `assumed_depth_lots`, `floor_ns`, `progress`,
+    `notes`.
 
-    Raises DataError for what is wrong with a file (file, row or line, field), ConfigError for what is missing here.
+    Raises DataError for what is wrong with a file (file, row or line, field), ConfigError for what is
+    missing here.
     """
     tapes = read_files(paths, **options)  # type: ignore[arg-type]
     legs = [(t.leg, int(t.events["receive_ns"][0]) // 86_400_000_000_000) for t in tapes]

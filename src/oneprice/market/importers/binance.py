@@ -1,11 +1,11 @@
 """Raw Binance captures (spot, USD-M and COIN-M futures) to a tape.
 
-A line is `local_ns json`, gzip or plain: websocket messages depthUpdate, bookTicker and trade as the combined stream
-sends them, and the REST depth snapshot `{"lastUpdateId": ...}`. Rules:
+A line is `local_ns json`, gzip or plain: websocket messages depthUpdate, bookTicker and trade as the combined
+stream sends them, and the REST depth snapshot `{"lastUpdateId": ...}`. Rules:
 
 - A diff takes effect when a snapshot exists: diffs that came before the snapshot line are held, those with
-  `u > lastUpdateId` follow it in order, stamped with the receive time of the snapshot (no one could have used them
-  earlier), the others are superseded. The same happens again at a later snapshot.
+  `u > lastUpdateId` follow it in order, stamped with the receive time of the snapshot (no one could have used
+  them earlier), the others are superseded. The same happens again at a later snapshot.
 - A hole in the numbers (`U != u + 1` on spot, `pu != u` on futures) flags GAP on the first row after it.
 - exchange_ns is the matching time T, or the sending time E where the message has no T; without either it is
   estimated (`build.estimate_exchange`) and flagged ESTIMATED.
@@ -105,15 +105,17 @@ def import_binance(
     Parameters
     ----------
     path : the capture, `local_ns json` lines, gzip or plain.
-    instrument : tick, lot, contract; see `binance_instrument`. `book_log2=0` takes top of book and trades only.
+    instrument : tick, lot, contract; see `binance_instrument`. `book_log2=0` takes top of book and trades
+        only.
     progress : called as (name, bytes done, bytes) every few thousand lines.
-    notes : counts of what was met (held, superseded, gaps, estimated, backward, duplicates, skipped) are added here.
+    notes : counts of what was met (held, superseded, gaps, estimated, backward, duplicates, skipped) are
+        added here.
 
     Raises
     ------
     DataError
-        Truncated or damaged file, malformed line, number off the tick or lot grid, receive time going back, diffs
-        without any snapshot, another symbol in the file; the text says line and field.
+        Truncated or damaged file, malformed line, number off the tick or lot grid, receive time going back,
+        diffs without any snapshot, another symbol in the file; the text says line and field.
     """
     path = Path(path)
     qty_unit = instrument.lot if instrument.contract == "linear" else "1"
@@ -134,8 +136,9 @@ def import_binance(
         _message(state, line, receive_ns, number, instrument.book_log2 > 0)
     if state.snapshot_id < 0 and state.held:
         raise DataError(
-            f"{path}: {len(state.held)} depth updates but no snapshot line (`lastUpdateId`), so there is no book to apply"
-            " them to; add the snapshot, or set book_log2=0 on the instrument to take top of book and trades only"
+            f"{path}: {len(state.held)} depth updates but no snapshot line (`lastUpdateId`), so there is no"
+            " book to apply them to; add the snapshot, or set book_log2=0 on the instrument to take top of"
+            " book and trades only"
         )
     events = _finish(state, instrument, str(path))
     return make_tape(instrument, events, header=capture_header(path))
@@ -154,7 +157,8 @@ def _message(state: _State, line: _Line, receive_ns: int, number: int, with_book
     if d.s:
         if state.symbol and d.s != state.symbol:
             raise DataError(
-                f"{where}, field s: expected symbol {state.symbol!r} as before, got {d.s!r}; split the file by symbol"
+                f"{where}, field s: expected symbol {state.symbol!r} as before, got {d.s!r}; split the file"
+                f" by symbol"
             )
         state.symbol = d.s
     if d.e == "depthUpdate":
@@ -258,8 +262,8 @@ def _finish(state: _State, instrument: Instrument, where: str) -> np.ndarray:
 
 # ---------------------------------------------------------------- instruments of the captures
 _FAMILIES = {"spot": "binance", "usdm": "binance_usdm", "cm": "binance_cm"}
-# (tick, lot or contract value, lots a step of our orders, min notional in settlement currency) as of August 2024.
-# Spot lots are a tenth of the venue's step: orders older than its last change of step still rest at the finer size.
+# (tick, lot or contract value, lots a step of our orders, min notional in settlement currency), August 2024.
+# Spot lots are a tenth of the venue's step: orders older than its last change still rest at finer sizes.
 _KNOWN = {
     ("spot", "BTCUSDT"): ("0.01", "0.000001", 10, "5"),
     ("spot", "ETHUSDT"): ("0.01", "0.00001", 10, "5"),
@@ -279,7 +283,8 @@ def binance_instrument(family: str, symbol: str, *, fees: Fees, book_log2: int =
     if key not in _KNOWN:
         known = ", ".join(f"{f}:{s}" for f, s in sorted(_KNOWN))
         raise ConfigError(
-            f"no built-in Binance instrument {family}:{symbol}: expected one of {known}; else pass your own Instrument"
+            f"no built-in Binance instrument {family}:{symbol}: expected one of {known}; else pass your own"
+            f" Instrument"
         )
     tick, lot, step, min_notional = _KNOWN[key]
     return Instrument(

@@ -22,8 +22,8 @@ LONGEST = (1 << 63) - 1
 class Messages:
     """Collects messages as (price text, quantity text) pairs and turns them into EVENT rows.
 
-    A BOOK message has `n_bids` then `n_asks` pairs, a TOP two (bid, ask), a TRADE one. Rows keep the order of the
-    calls; LAST is set on the final row of each message.
+    A BOOK message has `n_bids` then `n_asks` pairs, a TOP two (bid, ask), a TRADE one. Rows keep the order of
+    the calls; LAST is set on the final row of each message.
     """
 
     where: str
@@ -42,8 +42,8 @@ class Messages:
     ) -> None:
         """One message whose pairs were just appended to `texts`.
 
-        stamps: (receive_ns, exchange_ns or 0, seq). counts: pairs of bids and asks (TOP: (1, 1), TRADE: (1, 0)).
-        more: flag_bits of the first row, spread over all rows for SNAPSHOT; side and ident of a TRADE.
+        stamps: receive_ns, exchange_ns or 0, seq. counts: pairs of bids and of asks (TOP 1 and 1, TRADE 1 and
+        0). more: flag_bits of the first row, spread over all rows for SNAPSHOT; side and ident of a TRADE.
         """
         head = (
             kind,
@@ -106,7 +106,8 @@ class Messages:
             if len(at):
                 line, name = _place(int(at[0]), head, pairs, which)
                 raise DataError(
-                    f"{self.where}, line {line}, field {name}: expected {wanted}, got {int(values[at[0]])} units"
+                    f"{self.where}, line {line}, field {name}: expected {wanted}, got {int(values[at[0]])}"
+                    f" units"
                 )
 
 
@@ -153,10 +154,10 @@ def _rows(price: np.ndarray, qty: np.ndarray, head: np.ndarray, pairs: np.ndarra
 def estimate_exchange(events: np.ndarray, known_seq: np.ndarray, known_ns: np.ndarray) -> int:
     """Fill rows without an exchange time (0) in place, flag them ESTIMATED and return how many there were.
 
-    An update with number x that a stamped batch (known_seq[k-1], known_seq[k]] covers happened between the stamps of
-    the two: known_ns[k-1] < t <= known_ns[k]. Inside these bounds the estimate is its receive time plus the
-    (exchange - receive) of the last stamped row before it. `known_seq` ascends. Without any stamp in the file the
-    receive time itself is taken.
+    An update with number x that a stamped batch (known_seq[k-1], known_seq[k]] covers happened between the
+    stamps of the two: known_ns[k-1] < t <= known_ns[k]. Inside these bounds the estimate is its receive time
+    plus the (exchange - receive) of the last stamped row before it. `known_seq` ascends. Without any stamp in
+    the file the receive time itself is taken.
     """
     missing = np.flatnonzero(events["exchange_ns"] == 0)
     if len(missing) == 0:

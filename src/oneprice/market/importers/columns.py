@@ -1,7 +1,7 @@
-"""Columns of a CSV or Parquet file under our names, as exact integers: times in ns, prices in ticks, sizes in lots.
+"""Columns of a CSV or Parquet file as exact integers: times in ns, prices in ticks, sizes in lots.
 
-CSV is read as text and never becomes a float. Parquet floats must lie within a thousandth of a unit of the grid.
-Nulls (empty fields) are allowed only where a missing quote side is meant.
+CSV is read as text and never becomes a float. Parquet floats must lie within a thousandth of a unit of the
+grid. Nulls (empty fields) are allowed only where a missing quote side is meant.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def times(c: Columns, name: str, *, unit: str, timezone: str) -> np.ndarray:
     """A time column as int64 ns since 1970 UTC.
 
     Integers and floats count `unit`s since 1970; text is an integer or an ISO date and time; naive dates and
-    datetimes are in `timezone`. Raises DataError for nulls, text that is no time, and hours that a change of clocks
-    makes ambiguous or skips.
+    datetimes are in `timezone`. Raises DataError for nulls, text that is no time, and hours that a change of
+    clocks makes ambiguous or skips.
     """
     import polars as pl
 
@@ -183,7 +183,8 @@ def _from_floats(c: Columns, name: str, raw: np.ndarray, unit: Number) -> np.nda
     bad = np.flatnonzero(~np.isfinite(raw))
     if len(bad):
         raise DataError(
-            f"{c.place(int(bad[0]), name)}: expected a finite number, got {raw[bad[0]]}; leave missing values empty"
+            f"{c.place(int(bad[0]), name)}: expected a finite number, got {raw[bad[0]]}; leave missing"
+            f" values empty"
         )
     scaled = raw / float(exact(unit, name))
     near = np.rint(scaled)

@@ -1,7 +1,7 @@
 """Decimal text to whole ticks or lots, exactly: no float is ever made, so nothing is rounded.
 
-A unit (tick or lot) is a decimal too. Text is read as an integer of 10^-decimals, where `decimals` are those of the
-unit, and must be a whole multiple of the unit; digits beyond must be zeros.
+A unit (tick or lot) is a decimal too. Text is read as an integer of 10^-decimals, where `decimals` are those
+of the unit, and must be a whole multiple of the unit; digits beyond must be zeros.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OK, NOT_A_NUMBER, OFF_GRID, TOO_LARGE = 0, 1, 2, 3
 _LIMIT = (1 << 62) // 10
 _WHY = {
     NOT_A_NUMBER: "expected a plain decimal number",
-    OFF_GRID: "expected a whole multiple of {unit}: the tick or lot of the instrument is wrong, or the row is",
+    OFF_GRID: "expected a whole multiple of {unit}: the instrument's tick or lot is wrong, or the row is",
     TOO_LARGE: "expected a number that fits 62 bits in units of {unit}",
 }
 

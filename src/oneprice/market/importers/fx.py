@@ -1,8 +1,9 @@
 """Two-venue FX files (ticks and minutes, Parquet) to one tape a venue.
 
-Ticks: ts_utc, bid, ask, venue, symbol. Minutes: ts_utc (start of the minute), bid_open..bid_close, ask_open..ask_close,
-venue, symbol; a minute becomes its closing quote at its end. Sizes are zero in the source: the depth to assume must be
-said. There is one time column, so receive and exchange time are the same stamp.
+Ticks: ts_utc, bid, ask, venue, symbol. Minutes: ts_utc (start of the minute), bid_open..bid_close,
+ask_open..ask_close, venue, symbol; a minute becomes its closing quote at its end. Sizes are zero in the
+source: the depth to assume must be said. There is one time column, so receive and exchange time are the same
+stamp.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def import_fx(
 ) -> Tape:
     """One venue's quotes of one pair, from a tick or a minute file (told by its columns).
 
-    Raises ConfigError for an unknown venue or symbol (lists those there) or an assumed depth below 1, DataError for
-    what is wrong with the file.
+    Raises ConfigError for an unknown venue or symbol (lists those there) or an assumed depth below 1,
+    DataError for what is wrong with the file.
     """
     instrument = fx_instrument(venue, symbol, fees=fees, assumed_depth_lots=assumed_depth_lots)
     minute = _is_minute_file(Path(path))

@@ -28,7 +28,8 @@ I4 = (1 << 31) - 1
 class Layout:
     """How a file is written: {our name: their column}, the unit of numeric times, the zone of naive ones.
 
-    `bar_ns > 0` says that bars are stamped at their start and last so long; 0 that they are stamped at their end.
+    `bar_ns > 0` says that bars are stamped at their start and last so long; 0 that they are stamped at their
+    end.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -48,8 +49,9 @@ def import_quotes(
 ) -> Tape:
     """Best bid and ask per row -> TOP events. An empty bid or ask is a missing side.
 
-    Columns: time, bid, ask; optional exchange_time, bid_qty, ask_qty, seq. Without sizes (or with zeros only) the
-    instrument must state `assumed_depth_lots`. Rows equal to the row before are dropped and counted in `notes`.
+    Columns: time, bid, ask; optional exchange_time, bid_qty, ask_qty, seq. Without sizes (or with zeros only)
+    the instrument must state `assumed_depth_lots`. Rows equal to the row before are dropped and counted in
+    `notes`.
 
     Raises DataError (file, row, column) and ConfigError (column map, missing assumed depth).
     """
@@ -100,8 +102,8 @@ def import_trades(
 ) -> Tape:
     """One trade per row -> TRADE events.
 
-    Columns: time, price, qty; optional exchange_time, side (buy, sell, b, s, 1, -1; empty: unknown), trade_id. A
-    row with the trade_id of the row before is a duplicate: dropped and counted in `notes`.
+    Columns: time, price, qty; optional exchange_time, side (buy, sell, b, s, 1, -1; empty: unknown),
+    trade_id. A row with the trade_id of the row before is a duplicate: dropped and counted in `notes`.
     """
     layout = layout or Layout()
     c = read_columns(path, layout.columns, required=TRADE_COLUMNS[0], optional=TRADE_COLUMNS[1])
@@ -135,7 +137,8 @@ def import_bars(
     """One bar per row -> BAR events, stamped at the bar's end.
 
     Columns: time, open, high, low, close; optional volume, count. Without volume the instrument must state
-    `assumed_depth_lots`. Raises DataError when low <= open, close <= high does not hold or two bars end together.
+    `assumed_depth_lots`. Raises DataError when low <= open, close <= high does not hold or two bars end
+    together.
     """
     layout = layout or Layout()
     c = read_columns(path, layout.columns, required=BAR_COLUMNS[0], optional=BAR_COLUMNS[1])
@@ -178,7 +181,8 @@ def _stamped(c: Columns, layout: Layout, kind: int) -> np.ndarray:
     if len(back):
         i = int(back[0]) + 1
         raise DataError(
-            f"{c.place(i, 'time')}: expected at least {receive[i - 1]} ns (the row before), got {receive[i]} ns;"
+            f"{c.place(i, 'time')}: expected at least {receive[i - 1]} ns (the row before), got"
+            f" {receive[i]} ns;"
             " rows are shuffled or of several instruments: sort by time or split the file"
         )
     rows["receive_ns"] = rows["exchange_ns"] = receive

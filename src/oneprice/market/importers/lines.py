@@ -37,7 +37,8 @@ def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[i
                 yield number, line.rstrip(b"\r\n")
         except EOFError as error:
             raise DataError(
-                f"{path}, after line {number}: the gzip stream ends early; the file is truncated, fetch it again"
+                f"{path}, after line {number}: the gzip stream ends early; the file is truncated, fetch it"
+                f" again"
             ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise DataError(
