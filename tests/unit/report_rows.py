@@ -1,4 +1,4 @@
-"""A run made by hand: rows and manifest with known figures, for tests of the report and the story of a package."""
+"""A run made by hand, with known figures, for tests of the report and of the story of a package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ SECOND = 1_000_000_000
 
 def manifest() -> Manifest:
     """Two linear legs of BTC in USD, tick 0.1, lot 0.001, ledger units of 1e-8 USD."""
-    leg = {"underlying": "BTC", "quote": "USD", "currency": "USD", "tick": "0.1", "lot": "0.001", "multiplier": "1"}
+    leg = {
+        "underlying": "BTC",
+        "quote": "USD",
+        "currency": "USD",
+        "tick": "0.1",
+        "lot": "0.001",
+        "multiplier": "1",
+    }
     fees = {"maker_bp": 0, "taker_bp": "1.0"}
     header = {
         "source": "made by hand",

@@ -308,7 +308,7 @@ def legging(run: RunData, packages: list[Package]) -> Exhibit:
     digits = _digits(total)
     says = (
         "A package is naked while its filled legs do not offset each other. The cost of legging is what the "
-        "market moved against it between its decision and the decision behind each later fill (a minus is a cost). "
+        "market moved against it between its decision and that behind each later fill (a minus is a cost). "
         f"All packages together: {svg.number_text(total, digits, signed=True)} {currency}."
     )
     columns = ["package", "worst naked, units", "naked ms", "legging", "in"]

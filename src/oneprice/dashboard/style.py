@@ -44,7 +44,8 @@ tr.sum td{font-weight:600;border-top:1px solid var(--ink);border-bottom:none}
 .ok{color:var(--good);font-weight:600}.not{color:var(--bad);font-weight:600}
 .none{color:var(--soft);font-style:italic}
 details{margin:10px 0}summary{cursor:pointer;color:var(--blue)}
-pre{background:var(--tint);padding:14px 16px;overflow-x:auto;font:12.5px/1.5 ui-monospace,Menlo,Consolas,monospace}
+pre{background:var(--tint);padding:14px 16px;overflow-x:auto;
+font:12.5px/1.5 ui-monospace,Menlo,Consolas,monospace}
 .tip{position:absolute;pointer-events:none;background:var(--ink);color:#fff;font-size:12.5px;
 line-height:1.4;
 padding:6px 10px;border-radius:4px;white-space:pre;display:none;z-index:2}

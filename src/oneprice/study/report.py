@@ -118,7 +118,7 @@ def read_run(path: str | Path) -> RunData:
     if not notes and not reader.closed:
         notes = ("the session was not ended in order: figures are those of the last whole frame",)
     return RunData(
-        file.parent.name, reader.read_rows(), reader.read_events(), reader.manifest, sweep, demo, notes
+        file.parent.name, reader.read_rows(), reader.read_events(), reader.manifest(), sweep, demo, notes
     )
 
 
