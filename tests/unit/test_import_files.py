@@ -16,7 +16,8 @@ from oneprice.market.header import Header
 from oneprice.market.importers import import_files, read_files
 from oneprice.market.importers.fx import fx_venues, import_fx
 from oneprice.market.importers.generic import Layout, import_bars, import_quotes, import_trades
-from oneprice.market.tape import read_tape
+from oneprice.market.parquet import write_parquet
+from oneprice.market.tape import read_tape, with_clock
 
 FEES = Fees(maker_bp=0, taker_bp=1)
 HEADER = Header("made up", "none", "none", "both", "none", "none", 0, False, "made up")
@@ -95,7 +96,10 @@ def test_parquet_times_and_floats(tmp_path: Path) -> None:
         ),
         ("time,bid,ask\n5,NaN,2\n", r"row 1, column 'bid': expected a plain decimal number, got 'NaN'"),
         ("time,bid,ask\n5,1,-2\n", r"row 1, column 'ask': expected a price above 0"),
-        ("time,bid,ask\n5,1,2.01\n", r"row 1, column 'ask': expected a whole multiple of 0.05: the tick"),
+        (
+            "time,bid,ask\n5,1,2.01\n",
+            r"row 1, column 'ask': expected a whole multiple of 0.05: the instrument's tick",
+        ),
         ("time,bid,ask,bid_qty\n5,1,2,-1\n", r"row 1, column 'bid_qty': expected a size of 0 or more"),
         ("time,bid,ask\n5,1,2\nsoon,1,2\n", r"row \d, column 'time': expected a time"),
         ("time,bid,ask\n5,1,2\n,1,2\n", r"row 2, column 'time': expected a value, the field is empty"),
@@ -230,11 +234,23 @@ def test_fx_files_give_one_tape_a_venue(tmp_path: Path) -> None:
         import_fx(path, "aa", fees=FEES, assumed_depth_lots=1)
 
 
+def test_an_archived_tape_comes_back_as_it_was(tmp_path: Path) -> None:
+    """A Parquet archive goes through the front door with its own instrument, header and clock."""
+    one = instrument(assumed_depth_lots=1)
+    tape = read_files([csv(tmp_path, "time,bid,ask\n5,1,2\n")], format="quotes", instrument=one)[0]
+    kept = write_parquet(with_clock(tape, offset_ns=-4, bound_ns=2), tmp_path / "kept.parquet")
+    back = read_tape(import_files([kept], tmp_path / "out", format="parquet")[0])
+    assert (back.digest, back.instrument, back.header) == (tape.digest, one, tape.header)
+    assert (back.clock_offset_ns, back.clock_bound_ns) == (-4, 2)
+
+
 def test_the_front_door_asks_for_what_is_missing(tmp_path: Path) -> None:
     """Without an instrument, without files, or with two files of one leg and day nothing is written."""
     path = csv(tmp_path, "time,bid,ask\n5,1,2\n")
     with pytest.raises(ConfigError, match="say the instrument"):
         read_files([path], format="quotes")
+    with pytest.raises(ConfigError, match="fees are required"):
+        read_files([path], format="fx")
     with pytest.raises(ConfigError, match="at least one file"):
         read_files([], format="quotes")
     one = instrument(assumed_depth_lots=1)

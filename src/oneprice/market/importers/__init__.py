@@ -11,7 +11,7 @@ from oneprice.market.header import Header
 from oneprice.market.importers.lines import Progress
 from oneprice.market.tape import Tape, write_tape
 
-FORMATS = ("binance", "quotes", "trades", "bars", "fx")
+FORMATS = ("binance", "quotes", "trades", "bars", "fx", "parquet")
 
 
 def read_files(
@@ -49,6 +49,10 @@ def read_files(
             layout = Layout(columns or {}, time_unit, timezone, bar_ns, allow_negative)
             said = header or _unknown_header(path)
             found = [IMPORTERS[format](path, instrument, header=said, layout=layout, notes=mine)]
+        elif format == "parquet":
+            from oneprice.market.parquet import read_parquet
+
+            found = [read_parquet(path)]
         elif fees is None:
             raise ConfigError(
                 f"import --format {format}: fees are required; write zeros where trading is free"
@@ -79,7 +83,7 @@ def import_files(paths: Sequence[str | Path], out: str | Path, **options: object
     """Read files, then write each as a tape below `out`; returns the paths of the tapes.
 
     Nothing is written before every file has been read. Options are those of `read_files`: `format` (binance,
-    quotes, trades, bars, fx), `fees`, `instrument`, `header`, `columns` {our name: their column},
+    quotes, trades, bars, fx, parquet), `fees`, `instrument`, `header`, `columns` {our name: their column},
     `time_unit`, `timezone`, `bar_ns`, `allow_negative`, `assumed_depth_lots`, `floor_ns`, `progress`,
     `notes`.
 

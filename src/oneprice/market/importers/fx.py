@@ -86,6 +86,7 @@ def _is_minute_file(path: Path) -> bool:
 
 
 def fx_header(path: Path) -> Header:
+    """The header of such a file: indicative quotes, so no claim."""
     return Header(
         source=path.name,
         licence="that of the file; no grant of the dealers",
