@@ -25,7 +25,6 @@ from oneprice.risk import (
     init,
     ledger,
     overlay_table,
-    table,
 )
 from oneprice.risk import overlay as packages
 from oneprice.risk.closure import balances, closure
@@ -42,9 +41,7 @@ def causes(arena: Arena, leg: int, strategy: int = 0) -> dict[str, int]:
 
 
 def test_a_fill_telescopes() -> None:
-    """Buy 10 lots (0.01 BTC) at 60,000.3: the touch cost half a tick, latency 2 ticks, then 5 adverse and 7
-    back.
-    """
+    """Buy 10 lots (0.01 BTC) at 60,000.3: the touch cost half a tick, latency 2 ticks, 5 adverse, 7 back."""
     arena, _ = bench()
     s = arena.state[0]
     quote(arena, 1, 600_000, 600_001)
@@ -161,7 +158,7 @@ def test_table_sums_exactly() -> None:
     accounts.deposit(s, 1, 1, E8)
     ledger.set_fx(s, 1, 61_234 * 10**9 + 567)
     attribution.mark_all(s)
-    rows = table(arena, scales)
+    rows = attribution_table(arena, scales)
     capital = 10 * E8 + 60_000 * E8
     assert sum(row["units"] for row in rows) == accounts.equity(s) - capital
     assert sum(row["amount"] for row in rows) == scales.amount("USDT", accounts.equity(s) - capital)
@@ -217,9 +214,7 @@ NAMES = ("accounts", "attribution", "overlay", "ledger")
 
 @pytest.fixture(scope="module")
 def mutants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, ModuleType], list[str]]]:
-    """The risk kernels with a switch at each call of `gain` and `post`: posting K is dropped while a spare
-    word is K.
-    """
+    """The risk kernels with a switch at each call of `gain` and `post`: K drops the K-th posting."""
     folder = tmp_path_factory.mktemp("mutants")
     sites: list[str] = []
     loaded: dict[str, ModuleType] = {}
@@ -258,9 +253,7 @@ def test_every_dropped_posting_fails_the_closure(mutants: tuple[dict[str, Module
 
 
 def _scenario(modules: dict[str, ModuleType]) -> Any:
-    """A history that reaches every posting, on the mutated kernels; returns the residual with posting k
-    dropped.
-    """
+    """A history that reaches every posting, on the mutated kernels: its residual with posting k dropped."""
     book, split, money = modules["ledger"], modules["attribution"], modules["accounts"]
 
     @numba.njit

@@ -126,7 +126,7 @@ def balances(rows: np.ndarray, opening: np.ndarray) -> np.ndarray:
     return out
 
 
-def table(arena: Arena, scales: Scales) -> list[dict[str, Any]]:
+def attribution_table(arena: Arena, scales: Scales) -> list[dict[str, Any]]:
     """P&L by strategy index, symbol and cause: exact ledger units and the amount in the report currency.
 
     Rows of no strategy (`strategy` -1, `symbol` ""): fx, transfers, rounding of totals. Zero rows are left
