@@ -173,7 +173,8 @@ def market_making_world(
         half_ticks=look.half_spread_bp * 1e-4 * look.price / look.tick,
         trade_share=0.25,
         max_rows=n_rows,
-    )[:n_rows].copy()
+    )
+    assert len(rows) == n_rows, "each visit writes about 2.4 rows or more"
     rows["flag_bits"][-1] |= LAST
     rows = _receive(rng, rows, line, [])
     end_ns = int(rows["receive_ns"][-1])

@@ -199,7 +199,7 @@ def feed(
     """EVENT rows of one venue in exchange time; receive_ns is left 0.
 
     plan: VISIT (n,), ascending in time. half_ticks: half spread. trade_share: share of visits that begin with
-    a trade. `max_rows` > 0 stops after the visit that reaches it.
+    a trade. `max_rows` > 0: so many rows and no more, in one allocation.
     """
     fair, cross = plan["fair_ticks"], plan["cross_ticks"]
     f = np.zeros(1, FEED)
@@ -212,11 +212,10 @@ def feed(
     width = int(np.ceil(fair.max())) + margin - origin
     bids, asks = np.zeros(width, np.int64), np.zeros(width, np.int64)
     parts: list[np.ndarray] = []
-    at = have = 0
-    while at < len(plan) and not (max_rows and have >= max_rows):
-        rows = np.zeros(1 << 18, EVENT)
+    at = 0
+    while at < len(plan) and not (max_rows and parts):
+        rows = np.zeros(max_rows + 6 * levels + 8 if max_rows else 1 << 18, EVENT)
         f["n_rows"] = 0
         at = _run(rows, f, bids, asks, plan, at)
-        parts.append(rows[: int(f["n_rows"][0])])
-        have += len(parts[-1])
-    return join_events(parts)
+        parts.append(rows[: min(int(f["n_rows"][0]), max_rows or len(rows))])
+    return parts[0] if len(parts) == 1 else join_events(parts)
