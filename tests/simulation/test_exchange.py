@@ -46,9 +46,15 @@ from oneprice.execution.venue_state import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
-from venue_kit import START, bar, book, command, filled, leg_row, row, status, told, top, trade, venue  # noqa: E402
+from venue_kit import START, bar, book, command, filled, leg_row, row, status, told, top, trade, venue
 
-DEPTH = [book(0, 1, 99, 10), book(0, 1, 98, 20), book(0, -1, 101, 5), book(0, -1, 102, 7), book(0, -1, 110, 50)]
+DEPTH = [
+    book(0, 1, 99, 10),
+    book(0, 1, 98, 20),
+    book(0, -1, 101, 5),
+    book(0, -1, 102, 7),
+    book(0, -1, 110, 50),
+]
 
 
 def test_taker_consumes_displayed_depth() -> None:
@@ -69,8 +75,12 @@ def test_depletion_can_be_switched_off() -> None:
 
 
 def test_depletion_refills() -> None:
-    """Half of what was taken is back after one half-life; all is forgotten when the market empties the level."""
-    v = venue([[*DEPTH, book(9_000_000, -1, 101, 0), book(9_000_001, -1, 101, 5)]], fills=FillModel(refill_half_life_ms=1))
+    """Half of what was taken is back after one half-life; all is forgotten when the market empties the
+    level."""
+    v = venue(
+        [[*DEPTH, book(9_000_000, -1, 101, 0), book(9_000_001, -1, 101, 5)]],
+        fills=FillModel(refill_half_life_ms=1),
+    )
     assert filled(v.run([command(10, 1, 1, 101, 4, IOC)], 1000)) == 4
     assert filled(v.run([command(1_000_010, 2, 1, 101, 9, IOC)], 1_001_000)) == 3  # 5 - 4/2
     assert filled(v.run([command(1_000_020, 3, 1, 101, 9, IOC)], 1_002_000)) == 0
@@ -87,11 +97,14 @@ def test_depletion_outlives_fresh_data_for_the_level() -> None:
 
 
 def test_latency_both_ways() -> None:
-    """A command acts at send + entry on the book of that moment; its answer comes response later, venue-stamped."""
+    """A command acts at send + entry on the book of that moment; its answer comes response later,
+    venue-stamped."""
     v = venue([[*DEPTH, book(105, -1, 101, 0)]], legs=leg_row(clock_offset_ns=0))
     out = v.run([command(10, 1, 1, 102, 1, IOC)], 1000)
     assert told(out)[1] == (FILL, 1, 102, 1)  # 101 left at 105, we arrived at 110
-    assert out["receive_ns"].tolist() == [START + 310] * 2 and out["exchange_ns"].tolist() == [START + 110] * 2
+    assert (
+        out["receive_ns"].tolist() == [START + 310] * 2 and out["exchange_ns"].tolist() == [START + 110] * 2
+    )
 
 
 def test_clock_offset_moves_exchange_time() -> None:
@@ -124,7 +137,13 @@ def test_measured_latency_is_interpolated() -> None:
 
 def test_queue_advances_by_trades_only() -> None:
     """A cancel ahead of us does not move us; trades do, and what exceeds the queue fills us."""
-    tape = [*DEPTH, book(1000, 1, 99, 8), trade(2000, -1, 99, 8), trade(3000, -1, 99, 3), trade(4000, -1, 99, 2)]
+    tape = [
+        *DEPTH,
+        book(1000, 1, 99, 8),
+        trade(2000, -1, 99, 8),
+        trade(3000, -1, 99, 3),
+        trade(4000, -1, 99, 2),
+    ]
     v = venue([tape], fills=FillModel(bound_by_displayed=False))
     out = v.run([command(0, 1, 1, 99, 4)], 10_000)
     assert told(out) == [(ACK, 1, 99, 4), (FILL, 1, 99, 1), (FILL, 1, 99, 2)]  # 10 ahead: 8 + 3 - 10, then 2
@@ -243,7 +262,12 @@ def test_top_only_leg_waits_to_see_its_level() -> None:
 
 def test_unsized_tape_uses_assumed_depth() -> None:
     """Where the tape has no sizes a taker gets the assumed depth, and no more until the market emptied it."""
-    tape = [top(0, 99, 0, 101, 0), top(1000, 99, 0, 101, 0), top(2000, 99, 0, 102, 0), top(3000, 99, 0, 101, 0)]
+    tape = [
+        top(0, 99, 0, 101, 0),
+        top(1000, 99, 0, 101, 0),
+        top(2000, 99, 0, 102, 0),
+        top(3000, 99, 0, 101, 0),
+    ]
     v = venue([tape], legs=leg_row(assumed_depth_lots=7), book_log2=0)
     assert filled(v.run([command(10, 1, 1, 101, 9, IOC)], 500)) == 7
     assert filled(v.run([command(1010, 2, 1, 101, 9, IOC)], 1500)) == 0
@@ -251,7 +275,8 @@ def test_unsized_tape_uses_assumed_depth() -> None:
 
 
 def test_bar_fill_next_open() -> None:
-    """An order sent on bar t fills at the open of t + 1 plus slippage, at most the participation, after t + 1 ends."""
+    """An order sent on bar t fills at the open of t + 1 plus slippage, at most the participation, after t +
+    1 ends."""
     tape = [bar(0, 100, 105, 95, 102, 1000), bar(10_000, 10_000, 10_050, 9_990, 10_020, 200)]
     v = venue([tape], fills=FillModel(slippage_bp=5, participation=0.1), book_log2=0)
     out = v.run([command(10, 1, 1, 10_100, 50, IOC)], 50_000)
@@ -261,7 +286,11 @@ def test_bar_fill_next_open() -> None:
 
 def test_bar_limit_needs_trade_through() -> None:
     """A limit the bar only touches is not filled; one the bar trades through is, at the limit."""
-    tape = [bar(0, 100, 105, 95, 102, 1000), bar(10_000, 110, 112, 100, 105, 1000), bar(20_000, 110, 112, 99, 105, 1000)]
+    tape = [
+        bar(0, 100, 105, 95, 102, 1000),
+        bar(10_000, 110, 112, 100, 105, 1000),
+        bar(20_000, 110, 112, 99, 105, 1000),
+    ]
     v = venue([tape], fills=FillModel(slippage_bp=0), book_log2=0)
     out = v.run([command(10, 1, 1, 100, 5)], 50_000)
     assert told(out)[1:] == [(FILL, 1, 100, 5)] and out["exchange_ns"][1] == START + 20_000

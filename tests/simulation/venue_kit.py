@@ -91,7 +91,12 @@ def leg_row(**words: Any) -> np.ndarray:
 
 def row(kind: int, at: int, **words: Any) -> np.ndarray:
     one = np.zeros(1, EVENT)
-    one["kind"], one["exchange_ns"], one["receive_ns"], one["flag_bits"] = kind, START + at, START + at + 50, LAST
+    one["kind"], one["exchange_ns"], one["receive_ns"], one["flag_bits"] = (
+        kind,
+        START + at,
+        START + at + 50,
+        LAST,
+    )
     for name, value in words.items():
         one[name] = value
     return one
@@ -118,7 +123,9 @@ def status(at: int, value: int) -> np.ndarray:
     return row(STATUS, at, value=value)
 
 
-def command(at: int, cid: int, side: int = 1, price: int = 0, qty: int = 1, tif: int = GTC, **words: Any) -> np.ndarray:
+def command(
+    at: int, cid: int, side: int = 1, price: int = 0, qty: int = 1, tif: int = GTC, **words: Any
+) -> np.ndarray:
     one = np.zeros(1, ROW)
     one["time_ns"], one["client_id"], one["code"] = START + at, cid, NEW
     one["side"], one["price"], one["qty"], one["tif"] = side, price, qty, tif
@@ -161,7 +168,9 @@ def venue(
     """Legs with 100 ns of entry and 200 ns of response latency unless said otherwise."""
     files = [joined(t, EVENT) if isinstance(t, list) else t for t in tapes]
     legs = np.concatenate([leg_row()] * len(files)) if legs is None else legs
-    half = build_exchange(legs, latency or Latency(100, 200), fills or FillModel(), book_log2=book_log2, far_log2=8)
+    half = build_exchange(
+        legs, latency or Latency(100, 200), fills or FillModel(), book_log2=book_log2, far_log2=8
+    )
     table = np.array([[int(f.ctypes.data), len(f), 0, 0] for f in files], np.int64)
     return Venue(half, files, table)
 
