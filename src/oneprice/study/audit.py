@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import recfunctions
 
 from oneprice.core.errors import ConfigError
+from oneprice.market.clock import correct_clocks
 from oneprice.market.tape import Tape
 from oneprice.signals.cost import Costs, LegCosts, Touch, edge
 from oneprice.study.episodes import find_episodes
@@ -54,7 +55,7 @@ class Direction:
     live_s: float
     gap_share: float  # of the time in which both sides were there
     persistent: bool
-    slow_bp: float  # median of the slow mean of the difference of mids, in this direction
+    slow_bp: float  # median over time of the difference of mids, in this direction
     sigma_bp: float  # around the slow mean
     states: tuple[
         int, int, int, int
@@ -170,7 +171,7 @@ def audit(
         No two legs share an underlying, a fee is nowhere stated, or a bound is misspelt or impossible.
     """
     chosen = _settings(settings, bounds)
-    legs = list(tapes)
+    legs, clock_notes = _clocks(list(tapes))
     pairs = [p for p in combinations(range(len(legs)), 2) if _same(legs[p[0]], legs[p[1]])]
     if not pairs:
         names = ", ".join(f"{t.leg} ({t.instrument.underlying})" for t in legs) or "none"
@@ -194,12 +195,24 @@ def audit(
     )
     if progress:
         progress(len(pairs), len(pairs))
-    return Audit(chosen, tuple(directions), rows, episodes, tuple(_notes(legs, pairs)))
+    return Audit(chosen, tuple(directions), rows, episodes, tuple(clock_notes + _notes(legs, pairs)))
 
 
 def one_sided(tape: Tape) -> bool:
     """Whether a tape shows one price and not two sides (bars, trades, an ask alone)."""
     return tape.header.side not in ("both",)
+
+
+def _clocks(tapes: list[Tape]) -> tuple[list[Tape], list[str]]:
+    """Tapes whose corrected stamps run ahead of receipt get an estimated clock, and a note says so."""
+    ahead = [t for t in tapes if np.any(t.events["exchange_ns"] + t.clock_offset_ns > t.events["receive_ns"])]
+    fixed = {t.leg: t for t in correct_clocks(ahead)} if ahead else {}
+    notes = [
+        f"{leg}: stamps run ahead of receipt; clock offset estimated as {t.clock_offset_ns / 1e6:,.1f} "
+        f"+- {t.clock_bound_ns / 1e6:,.1f} ms"
+        for leg, t in fixed.items()
+    ]
+    return [fixed.get(t.leg, t) for t in tapes], notes
 
 
 def _settings(settings: Settings | None, bounds: Mapping[str, Any]) -> Settings:
@@ -275,7 +288,7 @@ def _pair(
     a: np.ndarray, b: np.ndarray, legs: tuple[Tape, Tape], fees: tuple[float, float], how: Settings
 ) -> tuple[np.ndarray, list[Direction]]:
     """Episodes (with direction 0 or 1) and the two directions of a pair."""
-    raw, totals, sigma = find_episodes(
+    raw, totals, slow = find_episodes(
         a,
         b,
         max_age_ns=round(how.max_age_ms * 1e6),
@@ -283,7 +296,6 @@ def _pair(
         band_sigmas=how.band_sigmas,
     )
     single = one_sided(legs[0]) or one_sided(legs[1])
-    slow = _middle(a, b)
     halves = [_half_spread_bp(x) for x in (a, b)]
     directions = []
     for k in (0, 1):
@@ -297,8 +309,8 @@ def _pair(
                 float(t["live_ns"]) / 1e9,
                 share,
                 share > how.persist_share,
-                slow if k == 0 else -slow,
-                sigma,
+                slow.median_bp if k == 0 else -slow.median_bp,
+                slow.sigma_bp,
                 (int(t["n_states"]), int(t["n_gap"]), int(t["n_fresh"]), int(t["n_sane"])),
                 _cost(how, (fees[k], fees[1 - k]), (halves[k], halves[1 - k])),
             )
@@ -362,16 +374,6 @@ def _labels(raw: np.ndarray, two: list[Direction]) -> np.ndarray:
 def _at_exchange(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(x["exchange_ns"], kind="stable")
     return x["exchange_ns"][order], x[order]
-
-
-def _middle(a: np.ndarray, b: np.ndarray) -> float:
-    """Median difference of mids (b - a), bp, over the rows of `b` as of which `a` is known."""
-    at = np.searchsorted(a["receive_ns"], b["receive_ns"], side="right") - 1
-    known = at >= 0
-    x, y = a[at[known]], b[known]
-    gap = 1e4 * ((y["bid"] + y["ask"]) / (x["bid"] + x["ask"]) - 1.0)
-    gap = gap[np.isfinite(gap)]
-    return float(np.median(gap)) if len(gap) else float("nan")
 
 
 def _half_spread_bp(x: np.ndarray) -> float:

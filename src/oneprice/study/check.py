@@ -226,20 +226,30 @@ def _play_compiled(
 
 
 def _play_plain(strategy: Strategy, script: list[tuple[np.ndarray, np.ndarray]]) -> Trace:
-    """Call the function itself on records."""
+    """Call the function itself on records; stops at the call that raises."""
     params, held, orders = _blank(strategy)
     trace = Trace([], [])
-    for event, views in script:
+    for i, (event, views) in enumerate(script):
         orders["count"] = orders["overflow"] = 0
-        strategy.function(
-            plain_event(event),
-            views.copy().view(np.recarray),
-            params.view(np.recarray)[0],
-            held.view(np.recarray)[0],
-            orders.view(np.recarray)[0],
-        )
+        trace.raised = _call_plain(strategy, event, views, (params, held, orders))
+        if trace.raised:
+            trace.raised = f"call {i + 1} ({_what(event, views)}): {trace.raised}"
+            return trace
         _note(trace, orders, held)
     return trace
+
+
+def _call_plain(
+    strategy: Strategy, event: np.ndarray, views: np.ndarray, rest: tuple[np.ndarray, ...]
+) -> str:
+    """One call of the plain text; returns what it raised. Division by zero is no error, as compiled."""
+    records = [a.view(np.recarray)[0] for a in rest]
+    try:
+        with np.errstate(all="ignore"):
+            strategy.function(plain_event(event), views.copy().view(np.recarray), *records)
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _note(trace: Trace, orders: np.ndarray, held: np.ndarray) -> None:
@@ -259,16 +269,8 @@ def _why(strategy: Strategy, event: np.ndarray, views: np.ndarray, trace: Trace)
     params, held, orders = _blank(strategy)
     if trace.memory:
         held = np.frombuffer(trace.memory[-1], strategy.memory).copy()
-    arguments = (
-        plain_event(event),
-        views.view(np.recarray),
-        *(a.view(np.recarray)[0] for a in (params, held, orders)),
-    )
-    try:
-        strategy.function(*arguments)
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
-        return f"{type(error).__name__}: {error}"
-    return "raised in compiled code only; most likely an index beyond its legs"
+    said = _call_plain(strategy, event, views, (params, held, orders))
+    return said or "raised in compiled code only; most likely an index beyond its legs"
 
 
 # ---------------------------------------------------------------- rules

@@ -13,6 +13,7 @@ of an episode is put into the first condition that holds, in this order, and its
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -216,13 +217,21 @@ def scan(a: Any, b: Any, slow: Any, hows: Any, out: Any, totals: Any) -> int:
     return n
 
 
-def slow_mean(
-    a: np.ndarray, b: np.ndarray, *, window_ns: int, steps: int = 64
-) -> tuple[np.ndarray, int, int, float]:
-    """Centred rolling median of (mid of b - mid of a), bp of the mid of a, on a grid of `window_ns / steps`.
+@dataclass(frozen=True)
+class Slow:
+    """The slow mean of (mid of b - mid of a) and what lies around it, bp of the mid of a."""
 
-    Returns (median f8[k], first ns, step ns, robust standard deviation around the median in bp). An audit
-    looks back on a whole tape, so the window may lie on both sides; no strategy may do so.
+    mean_bp: np.ndarray  # from first_ns + i * step_ns on
+    first_ns: int
+    step_ns: int
+    median_bp: float  # of the difference itself, over time
+    sigma_bp: float  # robust standard deviation around the slow mean
+
+
+def slow_mean(a: np.ndarray, b: np.ndarray, *, window_ns: int, steps: int = 64) -> Slow:
+    """Centred rolling median of the difference of mids on a grid of `window_ns / steps`.
+
+    An audit looks back on a whole tape, so the window may lie on both sides; no strategy may do so.
     """
     from scipy.ndimage import median_filter
 
@@ -237,25 +246,25 @@ def slow_mean(
     gap = 1e4 * (mids[1] - mids[0]) / mids[0]
     good = np.flatnonzero(np.isfinite(gap))
     if len(good) == 0:
-        return np.zeros(1), first, step, 0.0
+        return Slow(np.zeros(1), first, step, math.nan, 0.0)
     gap = gap[good[np.maximum(np.searchsorted(good, np.arange(len(gap)), side="right") - 1, 0)]]
     width = min(2 * (max(window_ns // step, 1) // 2) + 1, len(gap))
-    median = median_filter(gap, size=width, mode="nearest")
-    return median, first, step, float(1.4826 * np.median(np.abs(gap - median)))
+    mean = median_filter(gap, size=width, mode="nearest")
+    return Slow(mean, first, step, float(np.median(gap)), float(1.4826 * np.median(np.abs(gap - mean))))
 
 
 def find_episodes(
     a: np.ndarray, b: np.ndarray, *, max_age_ns: int, window_ns: int, band_sigmas: float = 3.0
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """EPISODE[n] of two joined legs, TOTALS[2] by direction, and the sigma around the slow mean in bp."""
-    slow, first, step, sigma = slow_mean(a, b, window_ns=window_ns)
+) -> tuple[np.ndarray, np.ndarray, Slow]:
+    """EPISODE[n] of two joined legs, TOTALS[2] by direction, and the slow mean they were held against."""
+    slow = slow_mean(a, b, window_ns=window_ns)
     end = int(max(a["receive_ns"][-1], b["receive_ns"][-1])) + 1
     how = np.zeros(1, HOW)
-    how[0] = (max_age_ns, end, first, step, band_sigmas * sigma)
+    how[0] = (max_age_ns, end, slow.first_ns, slow.step_ns, band_sigmas * slow.sigma_bp)
     room = 1 << 14
     while True:
         out, totals = np.zeros(room, EPISODE), np.zeros(2, TOTALS)
-        n = scan(a, b, slow, how, out, totals)
+        n = scan(a, b, slow.mean_bp, how, out, totals)
         if n <= room:
-            return out[:n], totals, sigma
+            return out[:n], totals, slow
         room = n
