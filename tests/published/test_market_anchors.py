@@ -55,6 +55,19 @@ def test_every_row_of_the_captures_arrives(data_dir: Path) -> None:
         assert 0.0001 < q.out_of_order_share < 0.012, name
 
 
+def test_exchange_order_keeps_update_numbers_and_batches(data_dir: Path) -> None:
+    """Sorted by exchange time, diffs and tops still come by rising number and no batch is torn apart."""
+    from oneprice.core import records as R
+
+    for name, tape in tapes(data_dir).items():
+        assert tape.exchange_order is not None
+        ev = tape.events[tape.exchange_order]
+        for kind in (R.BOOK, R.TOP):
+            assert (np.diff(ev["seq"][ev["kind"] == kind]) >= 0).all(), name
+        inside = (ev["flag_bits"][:-1] & R.LAST) == 0
+        assert (ev["seq"][1:] == ev["seq"][:-1])[inside].all(), name
+
+
 def test_book_equals_ticker_wherever_numbers_coincide(data_dir: Path) -> None:
     """Best bid and ask, price and size, of the diff book equal bookTicker; no state is crossed."""
     checks = {k: book_against_ticker(t) for k, t in tapes(data_dir).items()}

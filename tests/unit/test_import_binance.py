@@ -181,6 +181,20 @@ def test_a_missing_exchange_time_is_estimated_within_its_bounds(tmp_path: Path) 
     assert bits(tape, R.BACKWARD) == []
 
 
+def test_estimates_follow_the_update_number(tmp_path: Path) -> None:
+    """A slow stamped row in between must not put a newer quote before an older one."""
+    slow = trade(13, 1, "100.0", "0.5", True, T=1001)  # 12 ms on its way, the diff before took none
+    lines = [
+        snapshot(0, 5),
+        depth(10, 6, 10, None, [["99.9", "1"]], []),
+        ticker(12, 11, "100.0", "100.2"),
+        slow,
+    ]
+    tape = read(tmp_path, [*lines, ticker(14, 12, "100.0", "100.3")], "spot_btcusdt_20240808.gz")
+    ms = (tape.events["exchange_ns"] // 1_000_000).tolist()
+    assert ms[3:] == [1010, 1001, 1010] and bits(tape, R.ESTIMATED) == [3, 5]
+
+
 def test_an_inverse_contract_counts_contracts(tmp_path: Path) -> None:
     """On COIN-M a quantity is a number of contracts; a fraction of one is refused."""
     name = "cm_btcusd_perp_20240808.gz"

@@ -156,8 +156,8 @@ def estimate_exchange(events: np.ndarray, known_seq: np.ndarray, known_ns: np.nd
 
     An update with number x that a stamped batch (known_seq[k-1], known_seq[k]] covers happened between the
     stamps of the two: known_ns[k-1] < t <= known_ns[k]. Inside these bounds the estimate is its receive time
-    plus the (exchange - receive) of the last stamped row before it. `known_seq` ascends. Without any stamp in
-    the file the receive time itself is taken.
+    plus the (exchange - receive) of the last stamped row before it. `known_seq` ascends. Estimates
+    never fall as the number rises. Without any stamp in the file the receive time itself is taken.
     """
     missing = np.flatnonzero(events["exchange_ns"] == 0)
     if len(missing) == 0:
@@ -173,6 +173,8 @@ def estimate_exchange(events: np.ndarray, known_seq: np.ndarray, known_ns: np.nd
         low = np.where(k > 0, known_ns[np.maximum(k - 1, 0)], -LONGEST)
         high = np.where(k < len(known_ns), known_ns[np.minimum(k, len(known_ns) - 1)], LONGEST)
         guess = np.clip(guess, low, np.maximum(low, high))
+    by_number = np.argsort(events["seq"][missing], kind="stable")
+    guess[by_number] = np.minimum.accumulate(guess[by_number[::-1]])[::-1]  # down: never nearer than possible
     events["exchange_ns"][missing] = guess
     events["flag_bits"][missing] |= R.ESTIMATED
     return len(missing)
