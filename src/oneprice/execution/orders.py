@@ -354,6 +354,15 @@ def _on_ack(s: Any, i: int, ev: Any) -> None:
             return
     elif o.acked == 0:
         o.ack_ns = ev.receive_ns
+    if o.state == UNKNOWN and ev.qty > 0:  # the venue was asked: how it stands there is how it stands
+        o.price = ev.price
+        o.lots = ev.qty
+        o.new_price = o.price
+        o.new_lots = o.lots
+        _count_open(s, o, max(o.lots - o.filled, 0))
+        if o.filled >= o.lots:
+            _finish(s, i, FILLED)
+            return
     o.acked = 1
     if o.cancel_sent != 0:
         o.state = PENDING_CANCEL

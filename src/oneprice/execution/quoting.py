@@ -24,7 +24,9 @@ from oneprice.execution.blotter import (
     WORKING,
     set_timer,
 )
-from oneprice.execution.orders import is_live, new_order, refuse, request, request_amend, request_cancel
+from oneprice.execution.orders import new_order, refuse, request, request_amend, request_cancel
+
+SPENT = -(1 << 62)  # the price of a target that was acted on
 
 
 @njit
@@ -147,21 +149,20 @@ def _settle_quote(s: Any, i: int) -> None:
 
 @njit
 def _settle_target(s: Any, i: int) -> None:
+    """One immediate order a statement: what it leaves open, or what is stated meanwhile, the strategy states again."""
     b = s.blotter
     d = b.desires[i]
-    if d.order >= 0:
-        if is_live(b.orders[d.order]):
-            return
-        d.order = -1
-    here = positions_of(s)[d.strategy * s.n_legs + d.leg].lots
-    need = d.lots - here
+    stated = d.attention == 0 and d.price != SPENT
+    price = d.price
+    d.price = SPENT
+    if d.order >= 0 or not stated or s.now_ns < d.next_ns:
+        return
+    need = d.lots - positions_of(s)[d.strategy * s.n_legs + d.leg].lots
     side = 1 if need > 0 else -1
-    if need == 0 or side != d.side or d.price < -(1 << 61):
-        return
-    if s.now_ns < d.next_ns:
-        return
-    _send(s, i, side, need * side)
-    d.price = -(1 << 62)  # one order a statement: what an IOC leaves open is decided anew by the strategy
+    if need != 0 and side == d.side:
+        d.price = price
+        _send(s, i, side, need * side)
+        d.price = SPENT
 
 
 @njit
