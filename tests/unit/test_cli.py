@@ -21,19 +21,8 @@ import report_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 VERB_NAMES = [
-    "demo",
-    "import",
-    "replay",
-    "paper",
-    "audit",
-    "sweep",
-    "explain",
-    "report",
-    "verify",
-    "bench",
-    "doctor",
-    "warm",
-    "diagram",
+    *("demo", "import", "replay", "paper", "audit", "sweep", "explain", "report"),
+    *("verify", "bench", "doctor", "warm", "diagram"),
 ]
 
 

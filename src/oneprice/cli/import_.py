@@ -17,6 +17,7 @@ TAKES_INSTRUMENT = ("quotes", "trades", "bars")
 @verb
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Files to read.")],
+    *,
     file_format: Annotated[str, typer.Option("--format", help="binance, quotes, trades, bars or fx.")],
     out: Annotated[Path, typer.Option(help="Folder of tapes.")] = Path("tapes"),
     fees: inputs.FEES = None,

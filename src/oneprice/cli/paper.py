@@ -13,6 +13,7 @@ from oneprice.cli.common import JSON, print_json, verb
 @verb
 def paper(
     data: inputs.DATA,
+    *,
     strategy: inputs.STRATEGY = "cross_market",
     settings: inputs.SET = None,
     legs: inputs.LEGS = None,

@@ -11,6 +11,7 @@ from oneprice.cli.common import JSON, print_json, progress, verb
 @verb
 def replay(
     data: inputs.DATA,
+    *,
     strategy: inputs.STRATEGY = "cross_market",
     settings: inputs.SET = None,
     legs: inputs.LEGS = None,

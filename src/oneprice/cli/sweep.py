@@ -14,6 +14,7 @@ from oneprice.cli.common import JSON, floats, grid, print_json, progress, verb
 @verb
 def sweep(
     data: inputs.DATA,
+    *,
     strategy: inputs.STRATEGY = "cross_market",
     over: Annotated[
         list[str] | None, typer.Option("--over", help="A parameter, name=v1,v2,...; repeat.")
