@@ -1,3 +1,64 @@
-"""oneprice: finds the places where one asset has two prices, trades them as one package, proves every cent."""
+"""oneprice: finds the places where one asset has two prices, trades them as one package, proves every cent.
+
+The public names, lazily loaded; nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_NAMES = {
+    "Fees": "oneprice.core.instruments",
+    "Instrument": "oneprice.core.instruments",
+    "Tape": "oneprice.market.tape",
+    "TapeSet": "oneprice.market.tapeset",
+    "tape": "oneprice.market.tapeset:open_tapes",
+    "strategy": "oneprice.execution.strategy",
+    "fresh": "oneprice.execution.intents",
+    "package": "oneprice.execution.intents",
+    "package_begin": "oneprice.execution.intents",
+    "package_leg": "oneprice.execution.intents",
+    "quote": "oneprice.execution.intents",
+    "target": "oneprice.execution.intents",
+    "timer": "oneprice.execution.intents",
+    "cancel": "oneprice.execution.intents",
+    "cancel_all": "oneprice.execution.intents",
+    "net_edge_bp": "oneprice.signals.ladder",
+    "size_at_zero_edge": "oneprice.signals.ladder",
+    "mid_gap_bp": "oneprice.signals.ladder",
+    "PackagePolicy": "oneprice.execution.package",
+    "FillModel": "oneprice.execution.venue",
+    "Limits": "oneprice.risk.limits",
+    "LegLimits": "oneprice.risk.limits",
+    "Settings": "oneprice.engine.state",
+    "Fit": "oneprice.modes.fit",
+    "Run": "oneprice.modes.run",
+    "replay": "oneprice.modes.replay",
+    "paper": "oneprice.modes.paper",
+    "rerun": "oneprice.modes.rerun",
+    "audit": "oneprice.study.audit",
+    "sweep": "oneprice.study.sweep",
+    "check": "oneprice.study.check",
+    "report": "oneprice.dashboard.html:write_report",
+    "verify": "oneprice.study.verify",
+    "two_venues": "oneprice.market.synthetic",
+}
+_ROOMS = {"latency": "oneprice.execution.latency", "strategies": "oneprice.strategies", "errors": "oneprice.core.errors"}
+
+__all__ = sorted([*_NAMES, *_ROOMS, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(_ROOMS[name])
+    if name not in _NAMES:
+        raise AttributeError(f"module 'oneprice' has no attribute {name!r}: it has {', '.join(__all__)}")
+    module, _, attribute = _NAMES[name].partition(":")
+    return getattr(import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -52,7 +52,7 @@ def wild_leg(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
 
 @strategy(qty=0.01, memory={"x": "f8"})
 def by_chance(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
-    m.x = np.random.random()
+    m.x = np.random.random()  # noqa: NPY002
 
 
 @strategy(qty=0.01)

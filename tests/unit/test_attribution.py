@@ -21,6 +21,7 @@ from oneprice.risk import (
     account_names,
     accounts,
     attribution,
+    attribution_table,
     close_check,
     init,
     ledger,

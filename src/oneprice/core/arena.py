@@ -37,6 +37,9 @@ HEAD = [
     ("positions_off", "i8"),  # POSITION[n_strategies * n_legs], strategy-major
     ("strategies_off", "i8"),  # STRATEGY[n_strategies]
     ("sink_off", "i8"),  # SINK, then ROW[capacity]
+    ("sample_ns", "i8"),  # period of SAMPLE and EQUITY rows
+    ("next_sample_ns", "i8"),
+    ("stopping", "i8"),  # OP_STOP seen: no new intents, what works is cancelled
     ("gate_value", "i8"),  # what the gate last saw and the limit it broke
     ("gate_limit", "i8"),
 ]

@@ -113,12 +113,13 @@ def digest_of(path: Path) -> str:
 @contextmanager
 def cache_folder(folder: Path) -> Iterator[None]:
     """Kernels decorated inside are cached in `folder`."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def _plain_types(kernel: Any) -> Any:
@@ -139,9 +140,9 @@ def _plain_types(kernel: Any) -> Any:
 
 
 def _plain(t: Any) -> Any:
-    plain: Any = numba.types.unliteral(t)
-    narrow = isinstance(plain, numba.types.Integer) and plain.bitwidth < 64
-    return numba.types.int64 if narrow else plain
+    types: Any = numba.types
+    plain = types.unliteral(t)
+    return types.int64 if isinstance(plain, types.Integer) and plain.bitwidth < 64 else plain
 
 
 def njit(*args: Any, **options: Any) -> Any:

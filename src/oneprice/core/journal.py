@@ -36,7 +36,16 @@ from oneprice.core.journal_read import (
 from oneprice.core.manifest import Manifest
 from oneprice.core.records import EVENT, ROW
 
-__all__ = ["Frame", "Journal", "JournalReader", "SessionMark", "Snapshot", "TornTail", "next_epoch"]
+__all__ = [
+    "Frame",
+    "Journal",
+    "JournalReader",
+    "SessionMark",
+    "Snapshot",
+    "TornTail",
+    "cut_behind",
+    "next_epoch",
+]
 
 DURABILITY = ("strict", "group", "async")
 MAX_EPOCH = (1 << 20) - 1
@@ -272,6 +281,14 @@ class Journal:
         self._map = mmap.mmap(self._file, size)
         raw = np.frombuffer(self._map, np.uint8)
         self._base = int(raw.ctypes.data)
+
+
+def cut_behind(path: str | Path, frame: Frame) -> None:
+    """Cut a journal behind one of its frames: what follows was written by an end that did not finish."""
+    end = frame.offset + fr.HEADER_BYTES + frame.payload.nbytes
+    with open(path, "r+b") as file:
+        file.truncate(end)
+        os.fsync(file.fileno())
 
 
 def next_epoch(folder: str | Path, *, above: int = 0) -> int:

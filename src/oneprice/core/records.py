@@ -26,6 +26,7 @@ ESTIMATED = 32  # exchange_ns was missing and is estimated inside its sequence b
 BACKWARD = 64  # exchange_ns is earlier than that of the row before
 AMBIGUOUS = 128  # LINK: the outcome of orders in flight is unknown until the venue says
 FINAL = 256  # FILL: nothing of the order is left working
+MAKER = 1 << 16  # FILL: our order was resting
 
 BUY, SELL = 1, -1
 
@@ -144,6 +145,7 @@ ACTIVE, REDUCING, HALTED = 0, 1, 2
 
 # OPERATOR event keys
 OP_STOP, OP_HALT, OP_REDUCE, OP_RESUME, OP_CANCEL_ALL, OP_FLATTEN = 1, 2, 3, 4, 5, 6
+OP_EPOCH = 7  # a recovered session goes on: `value` is its epoch
 
 LINEAR, INVERSE = 0, 1
 NO_PRICE = np.iinfo(np.int64).min  # "no quote on this side"; strategies see NaN, never this
@@ -190,7 +192,7 @@ LEG = record(
         ("contract", "u1"),
         ("trading", "u1"),
         ("mark_bits", "u4"),  # quality flags seen since the last LAST
-        ("spare", "u4"),
+        ("fx_currency", "i4"),  # this leg's mid is the rate of that currency to the report currency; -1 = none
     ]
 )
 
@@ -211,7 +213,8 @@ VIEW = record(
         ("maker_fee_bp", "f8"),
         ("taker_fee_bp", "f8"),
         ("stale_ns", "i8"),
-        ("quote_ns", "i8"),
+        ("quote_ns", "i8"),  # receive time of the last update
+        ("venue_ns", "i8"),  # its exchange time, corrected to the local clock (+- clock_bound_ns)
         ("clock_bound_ns", "i8"),
         ("bid_ticks", "i8"),
         ("ask_ticks", "i8"),

@@ -1,0 +1,393 @@
+"""The local half: one event folded into the state. Simulation, replay, paper and live all call this function.
+
+This is the one place that knows the order of the layers. WIRING says it as data: the diagram is drawn from it and a
+test checks it against the imports below.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from oneprice.core.address import address_of, i64_at, pointer
+from oneprice.core.arena import emit, legs_of, positions_of, strategies_of, views_of
+from oneprice.core.jit import njit
+from oneprice.core.records import (
+    ACK,
+    ACTIVE,
+    BAR,
+    DEGRADED,
+    EXPIRY,
+    FILL,
+    FILL_ROW,
+    FUNDING,
+    HALTED,
+    INVERSE,
+    LAST,
+    LINK,
+    MAKER,
+    MODEL,
+    N_STRATEGIES,
+    NEW,
+    NO_PRICE,
+    OP_CANCEL_ALL,
+    OP_EPOCH,
+    OP_FLATTEN,
+    OP_HALT,
+    OP_REDUCE,
+    OP_RESUME,
+    OP_STOP,
+    OPERATOR,
+    REDUCING,
+    SAMPLE,
+    STATUS,
+    TIMER,
+    TOP,
+)
+from oneprice.engine.entry import call_entry
+from oneprice.execution import orders, package, planner
+from oneprice.execution.blotter import P_FLAT, P_FREE, timer_fired
+from oneprice.market import book, touch
+from oneprice.risk import attribution, gate, halt, ledger, overlay
+
+WIRING: tuple[tuple[str, str, str], ...] = (
+    ("venues", "market", "events"),
+    ("market", "features", "books, touches"),
+    ("features", "signals", "numbers of a fold"),
+    ("signals", "strategies", "net edge, sizes"),
+    ("strategies", "execution", "intents"),
+    ("execution", "risk", "orders asked for"),
+    ("risk", "execution", "approved or refused"),
+    ("execution", "venues", "commands"),
+    ("venues", "execution", "acks, fills, rejects"),
+    ("venues", "risk", "fills, funding"),
+    ("risk", "strategies", "budgets, halts, positions"),
+    ("engine", "journal", "every event in, every command out"),
+)
+
+FAULT = 1  # fold's return: a strategy raised
+
+
+@njit
+def fold(s: Any, ev: Any, entries: Any) -> int:
+    """Fold one event into the state.
+
+    Parameters: STATE record, EVENT record, entry addresses (int64, one a strategy).
+    Returns 0, or FAULT + the strategy's index if a strategy raised (its intents are dropped, the engine halts).
+    """
+    s.now_ns = ev.receive_ns
+    s.n_events += 1
+    if s.ledger.next_due_ns <= ev.receive_ns:
+        attribution.due(s)
+    kind = ev.kind
+    fault = 0
+    if kind <= BAR:
+        fault = on_market(s, ev, entries)
+    elif kind >= ACK and kind <= LINK:
+        fault = on_own(s, ev, entries)
+    elif kind == TIMER:
+        fault = on_timer(s, ev, entries)
+    else:
+        fault = on_rare(s, ev, entries)
+    if s.next_sample_ns <= ev.receive_ns:
+        sample(s)
+    return fault
+
+
+@njit
+def on_market(s: Any, ev: Any, entries: Any) -> int:
+    """A row of a venue's feed: book, touch, packages waiting on the leg, then its subscribers."""
+    i = ev.leg
+    leg = legs_of(s)[i]
+    if ev.kind <= TOP and leg.book_off != 0:
+        b = book.book_at(address_of(s) + leg.book_off)
+        book.book_row(b, ev)
+        if ev.flag_bits & LAST == 0:
+            return 0
+        touch.touch_from_book(leg, b, ev)
+    else:
+        touch.touch_from_top(leg, ev)
+        if ev.flag_bits & LAST == 0:
+            return 0
+    if leg.fx_currency >= 0:
+        ledger.set_fx_from_leg(s, i)
+    if s.blotter.n_attention > 0:
+        package.on_touch(s, i)
+        dispatch(s)
+    fault = 0
+    subs = carray(pointer(address_of(s) + leg.subs_off), (leg.n_subs, 2), np.int64)
+    for j in range(leg.n_subs):
+        k = subs[j, 0]
+        refresh(s, k, subs[j, 1], leg)
+        if strategies_of(s)[k].halt == 0:
+            got = call(s, ev, entries, k)
+            if got != 0:
+                fault = got
+    return fault
+
+
+@njit
+def refresh(s: Any, k: int, slot: int, leg: Any) -> None:
+    """Write strategy k's float view of a leg."""
+    v = views_of(s, k)[slot]
+    unit = leg.lot
+    v.bid_ticks = leg.bid_ticks
+    v.ask_ticks = leg.ask_ticks
+    v.bid_lots = leg.bid_lots
+    v.ask_lots = leg.ask_lots
+    v.bid = leg.bid_ticks * leg.tick if leg.bid_ticks != NO_PRICE else math.nan
+    v.ask = leg.ask_ticks * leg.tick if leg.ask_ticks != NO_PRICE else math.nan
+    if leg.bid_ticks != NO_PRICE and leg.ask_ticks != NO_PRICE:
+        v.mid = 0.5 * leg.mid2_ticks * leg.tick
+    else:
+        v.mid = math.nan
+    if leg.contract == INVERSE and leg.mid2_ticks > 0:
+        unit = leg.lot / (0.5 * leg.mid2_ticks * leg.tick)
+    v.lot_qty = unit
+    v.bid_qty = leg.bid_lots * unit
+    v.ask_qty = leg.ask_lots * unit
+    v.last = leg.last_ticks * leg.tick if leg.last_ticks != NO_PRICE else math.nan
+    v.quote_ns = leg.quote_ns
+    v.venue_ns = leg.quote_exchange_ns + leg.clock_offset_ns
+    v.trading = leg.trading
+    v.min_qty = leg.min_lots * unit
+    v.degraded = 1 if leg.trading == DEGRADED else 0
+    own = positions_of(s)[k * s.n_legs + v.leg]
+    v.position_lots = own.lots
+    v.open_lots = own.open_buy_lots - own.open_sell_lots
+    v.position = own.lots * unit
+    v.budget = own.budget_lots * unit
+
+
+@njit
+def refresh_leg(s: Any, i: int) -> None:
+    """Write the views of all subscribers of a leg."""
+    leg = legs_of(s)[i]
+    subs = carray(pointer(address_of(s) + leg.subs_off), (leg.n_subs, 2), np.int64)
+    for j in range(leg.n_subs):
+        refresh(s, subs[j, 0], subs[j, 1], leg)
+
+
+@njit
+def call(s: Any, ev: Any, entries: Any, k: int) -> int:
+    """Call strategy k, turn its intents into requests, and send those through the gate."""
+    st = strategies_of(s)[k]
+    intents = s.blotter.intents
+    intents.count = 0
+    intents.strategy = k
+    base = address_of(s)
+    st.calls += 1
+    call_entry(
+        entries[k],
+        address_of(ev),
+        base + st.views_off,
+        st.n_legs,
+        base + st.params_off,
+        base + st.memory_off,
+        address_of(intents),
+        address_of(st),
+    )
+    if st.guard == 0:
+        intents.count = 0
+        st.faults += 1
+        st.halt = HALTED
+        halt.set_halt(s, HALTED, halt.STRATEGY_FAULT, k)
+        return FAULT + k
+    if intents.count > 0 or intents.overflow != 0:
+        planner.on_intents(s, k)
+        dispatch(s)
+    return 0
+
+
+@njit
+def dispatch(s: Any) -> None:
+    """Each request through the gate: a COMMAND row, or a REFUSED row and word to its package."""
+    blotter = s.blotter
+    i = 0
+    while i < blotter.n_requests:
+        o = blotter.requests[i].order
+        action = blotter.requests[i].action
+        reason = gate.check(s, blotter.orders[o], action)
+        if reason == 0:
+            slot = blotter.orders[o].package
+            if action == NEW and slot >= 0:
+                open_overlay(s, slot)
+            orders.approved(s, o, action)
+        else:
+            orders.refused(s, o, action, reason)
+        i += 1
+    blotter.n_requests = 0
+
+
+@njit
+def on_own(s: Any, ev: Any, entries: Any) -> int:
+    """An answer of a venue: the order, the ledger, its package, then the strategy that sent it."""
+    o = orders.on_response(s, ev)
+    if o == -1:
+        package.review(s)
+        dispatch(s)
+        return 0
+    if o < -1:
+        k = -2 - o  # a fill of no order we know: booked all the same, and nothing new is opened
+        ledger.on_fill(s, ev, k, NO_PRICE, NO_PRICE, 0, -1)
+        halt.set_halt(s, REDUCING, halt.ORPHAN_FILL, k)
+    else:
+        order = s.blotter.orders[o]
+        k = order.strategy
+        if ev.kind == FILL:
+            book_fill(s, ev, order)
+    package.review(s)
+    dispatch(s)
+    if o >= 0 and s.blotter.orders[o].package >= 0:
+        close_overlay(s, s.blotter.orders[o].package)
+    refresh_leg(s, ev.leg)
+    if strategies_of(s)[k].halt == 0:
+        return call(s, ev, entries, k)
+    return 0
+
+
+@njit
+def open_overlay(s: Any, slot: int) -> None:
+    """Plan a package in the ledger as if it filled whole, now, at the touches: legging is measured against that."""
+    p = s.blotter.packages[slot]
+    if s.ledger.packages[slot].active != 0 and s.ledger.packages[slot].ref == p.id:
+        return
+    overlay.package_open(s, slot, p.id, p.strategy)
+    legs = legs_of(s)
+    for j in range(p.n_legs):
+        pl = p.legs[j]
+        leg = legs[pl.leg]
+        touch_ticks = leg.ask_ticks if pl.side > 0 else leg.bid_ticks
+        if touch_ticks != NO_PRICE and leg.mid2_ticks != NO_PRICE:
+            overlay.package_plan(s, slot, pl.leg, pl.side * pl.planned, touch_ticks, leg.mid2_ticks)
+
+
+@njit
+def close_overlay(s: Any, slot: int) -> None:
+    """Add a finished package to the totals of its strategy."""
+    state = s.blotter.packages[slot].state
+    if s.ledger.packages[slot].active != 0 and (state == P_FREE or state >= P_FLAT):
+        overlay.package_close(s, slot)
+
+
+@njit
+def on_timer(s: Any, ev: Any, entries: Any) -> int:
+    """A deadline: execution's own, or a strategy's."""
+    timer_fired(s, ev)
+    if ev.owner < 0 or ev.owner >= N_STRATEGIES:
+        package.on_timer(s, ev)
+        dispatch(s)
+        return 0
+    if strategies_of(s)[ev.owner].halt == 0:
+        return call(s, ev, entries, ev.owner)
+    return 0
+
+
+@njit
+def book_fill(s: Any, ev: Any, order: Any) -> None:
+    """A fill goes to the ledger and leaves a row."""
+    maker = 1 if ev.flag_bits & MAKER else 0
+    ledger.on_fill(s, ev, order.strategy, order.decision_mid2, order.decision_touch, maker, order.package)
+    row = emit(s, FILL_ROW)
+    row.client_id = ev.client_id
+    row.price = ev.price
+    row.qty = ev.qty
+    row.owner = order.package + 1
+    row.tif = maker
+    row.limit = order.decision_mid2
+    row.leg = ev.leg
+    row.side = ev.side
+    row.strategy = order.strategy
+
+
+@njit
+def on_rare(s: Any, ev: Any, entries: Any) -> int:
+    """Funding, trading status, expiry, model updates and the operator."""
+    kind = ev.kind
+    if kind == FUNDING:
+        ledger.on_funding(s, ev)
+    elif kind == STATUS:
+        legs_of(s)[ev.leg].trading = ev.value
+        package.on_status(s, ev)
+        dispatch(s)
+        refresh_leg(s, ev.leg)
+    elif kind == EXPIRY:
+        ledger.on_expiry(s, ev)
+        package.on_status(s, ev)
+        dispatch(s)
+        refresh_leg(s, ev.leg)
+    elif kind == MODEL:
+        k = ev.owner
+        if take_model(s, ev) and strategies_of(s)[k].halt == 0:
+            return call(s, ev, entries, k)
+    elif kind == OPERATOR:
+        on_operator(s, ev)
+        dispatch(s)
+    return 0
+
+
+@njit
+def take_model(s: Any, ev: Any) -> bool:
+    """One word of a model update; True on the last, when the whole model has replaced the one before.
+
+    A model of n bytes comes as n / 8 events of one nanosecond (key = byte offset, value = the word, LAST on the last),
+    so the journal holds it and a strategy never sees half of it.
+    """
+    if ev.owner < 0 or ev.owner >= s.n_strategies:
+        return False
+    st = strategies_of(s)[ev.owner]
+    base = address_of(s)
+    n = st.model_bytes // 8
+    if ev.key < 0 or ev.key // 8 >= n:
+        return False
+    stage = i64_at(base + st.stage_off, n)
+    stage[ev.key // 8] = ev.value
+    if ev.flag_bits & LAST == 0:
+        return False
+    model = i64_at(base + st.model_off, n)
+    for i in range(n):
+        model[i] = stage[i]
+    return True
+
+
+@njit
+def on_operator(s: Any, ev: Any) -> None:
+    """The operator's word: stop, halt, reduce, resume, cancel all, flatten."""
+    key = ev.key
+    if key == OP_HALT:
+        halt.set_halt(s, HALTED, halt.OPERATOR_WORD, 0)
+    elif key == OP_REDUCE:
+        halt.set_halt(s, REDUCING, halt.OPERATOR_WORD, 0)
+    elif key == OP_RESUME:
+        halt.set_halt(s, ACTIVE, halt.OPERATOR_WORD, 0)
+    elif key == OP_CANCEL_ALL:
+        planner.cancel_everything(s, -1)
+    elif key == OP_STOP:
+        s.stopping = 1
+        planner.cancel_everything(s, -1)
+    elif key == OP_FLATTEN:
+        planner.flatten_everything(s, -1)
+    elif key == OP_EPOCH:
+        s.epoch = ev.value
+
+
+@njit
+def sample(s: Any) -> None:
+    """Rows for charts: each leg's quotes and position, equity and the sum of each cause."""
+    attribution.mark_all(s)
+    halt.check_drawdown(s)
+    legs = legs_of(s)
+    for i in range(s.n_legs):
+        row = emit(s, SAMPLE)
+        row.a = legs[i].bid_ticks
+        row.b = legs[i].ask_ticks
+        row.c = legs[i].position_lots
+        row.d = legs[i].mid2_ticks
+        row.e = legs[i].open_buy_lots - legs[i].open_sell_lots
+        row.leg = i
+    attribution.emit_equity(s)
+    while s.next_sample_ns <= s.now_ns:
+        s.next_sample_ns += s.sample_ns

@@ -1,0 +1,214 @@
+"""The Python side of the compiled loops: it drains sinks, checks that nothing was written to, and names faults."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from oneprice.core.arena import STRATEGY
+from oneprice.core.errors import StrategyError
+from oneprice.core.records import EVENT, HALTED, VIEW
+from oneprice.engine import merge
+from oneprice.engine import simulate as sim
+from oneprice.engine.live import copy_event, finish, replay_from, simulate_from
+from oneprice.engine.nothing import nothing
+from oneprice.engine.state import Engine
+from oneprice.execution.venue import ExchangeHalf
+
+CHUNK_EVENTS = 200_000
+CHUNK_S = 0.05
+PRIVATE_ROWS = 1 << 15
+Drain = Callable[[np.ndarray, np.ndarray], None]
+
+
+@dataclass
+class Loop:
+    """Progress of one run over tapes: everything that is not in the arenas."""
+
+    engine: Engine
+    tapes: np.ndarray  # int64 (n_legs, 4): address of rows, rows, address of order or 0, first row
+    ext: np.ndarray  # EVENT: models and operator words, or the private events of a recording
+    exchange: ExchangeHalf | None = None  # None: replay
+    keep: Sequence[Any] = ()  # what the addresses in `tapes` point into
+    cursor: np.ndarray = field(init=False)
+    keys: np.ndarray = field(init=False)
+    tree: np.ndarray = field(init=False)
+    drive: np.ndarray = field(init=False)
+    private: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.tapes)
+        self.cursor = self.tapes[:, 3].copy()
+        self.keys = np.zeros(n, np.int64)
+        self.tree = np.zeros(merge.tree_words(n), np.int64)
+        self.drive = np.zeros(1, sim.DRIVE)
+        self.drive["pause_ns"] = self.drive["end_ns"] = self.drive["n_market_end"] = merge.INF
+        self.private = np.zeros(PRIVATE_ROWS if self.exchange is not None else 1, EVENT)
+        sim.begin(self.tapes, self.cursor, self.keys, self.tree)
+
+    def _parts(self) -> list[np.ndarray]:
+        parts = [self.engine.arena.buffer, self.cursor, self.keys, self.tree, self.drive, self.private]
+        return parts + ([self.exchange.buffer] if self.exchange is not None else [])
+
+    def checkpoint(self) -> list[np.ndarray]:
+        """Copies of all progress."""
+        return [part.copy() for part in self._parts()]
+
+    def rollback(self, saved: list[np.ndarray]) -> None:
+        """Back to a checkpoint."""
+        for part, copy in zip(self._parts(), saved, strict=True):
+            part[...] = copy
+
+    def step(self, n_max: int) -> int:
+        """Fold up to `n_max` events in compiled code; returns why it stopped."""
+        s, d, entries = self.engine.arena.address, self.drive, self.engine.entries
+        merged = (self.tapes, self.cursor, self.keys, self.tree)
+        if self.exchange is None:
+            return int(replay_from(s, d, merged, self.ext, entries, n_max))
+        return int(simulate_from(s, self.exchange.address, d, merged, (self.ext, self.private), entries, n_max))
+
+
+def run(
+    loop: Loop,
+    drain: Drain,
+    *,
+    on_fit: Callable[[Loop], None] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Fold to the end of the tapes; rows out and private events go to `drain` in order.
+
+    Chunks last about 50 ms, so Ctrl-C and progress bars work; the strategy's parameters are checked after each.
+
+    Raises
+    ------
+    StrategyError
+        A strategy raised (the text names its line) or wrote to its parameters.
+    """
+    total = max(1, int(loop.tapes[:, 1].sum() - loop.tapes[:, 3].sum()) + len(loop.ext))
+    digests = params_digests(loop.engine)
+    n_max = 20_000
+    while True:
+        saved = loop.checkpoint()
+        started = time.perf_counter()
+        done_before = _folded(loop)
+        why = loop.step(n_max)
+        spent = time.perf_counter() - started
+        if why == sim.GUARD:
+            n = _folded(loop) - done_before
+            emptied(loop, drain)
+            loop.rollback(saved)
+            raise explain_fault(loop, n)
+        emptied(loop, drain)
+        if params_digests(loop.engine) != digests:
+            raise StrategyError("a strategy wrote to its parameters `p`: they are read-only, keep state in `m`")
+        if progress is not None:
+            progress(min(1.0, _folded(loop) / total))
+        if why == sim.DONE:
+            break
+        if why == sim.FIT_DUE and on_fit is not None:
+            on_fit(loop)
+        if why == sim.CHUNK:
+            n_max = int(min(CHUNK_EVENTS, max(2_000, n_max * CHUNK_S / max(spent, 1e-4))))
+    finish(loop.engine.arena.address)
+    emptied(loop, drain)
+
+
+def _folded(loop: Loop) -> int:
+    return int(loop.engine.state["n_events"])
+
+
+def emptied(loop: Loop, drain: Drain) -> None:
+    """Hand over the rows and private events gathered so far."""
+    rows = loop.engine.arena.drain()
+    n = int(loop.drive[0]["n_private"])
+    events = loop.private[:n].copy() if loop.exchange is not None else loop.private[:0]
+    loop.drive[0]["n_private"] = 0
+    if len(rows) or len(events):
+        drain(rows, events)
+
+
+def params_digests(engine: Engine) -> list[int]:
+    """crc32 of each strategy's parameters as they lie in the arena."""
+    out = []
+    for st in engine.arena.section("strategies", STRATEGY):
+        at = int(st["params_off"])
+        out.append(zlib.crc32(engine.arena.buffer[at : at + int(st["params_bytes"])].tobytes()))
+    return out
+
+
+def explain_fault(loop: Loop, n_events: int) -> StrategyError:
+    """Run up to the event before the fault, then call the strategy uncompiled, and say which line raised.
+
+    The loop stands at the last checkpoint; `n_events` includes the faulty one.
+    """
+    if n_events > 1:
+        loop.step(n_events - 1)
+    before = loop.checkpoint()
+    loop.step(1)
+    fault = int(loop.drive[0]["fault"])
+    k = max(0, fault - 1)
+    event = _event_at_fault(loop)
+    loop.rollback(before)
+    strategy = loop.engine.strategies[k]
+    entries = loop.engine.entries.copy()
+    loop.engine.entries[k] = nothing.address
+    loop.step(1)
+    loop.engine.entries[:] = entries
+    try:
+        strategy.function(*plain_arguments(loop.engine, k, event))
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported, not swallowed
+        frames = traceback.extract_tb(error.__traceback__)
+        here = next((f for f in reversed(frames) if f.filename == strategy.function.__code__.co_filename), frames[-1])
+        text = f"{type(error).__name__}: {error}"
+        return StrategyError(
+            f"strategy {strategy.name} raised {text}\n  at {here.filename}:{here.lineno}: {here.line}\n"
+            f"  on {describe_event(event)}; it is halted, its intents of this call were dropped"
+        )
+    return StrategyError(
+        f"strategy {strategy.name} raised in compiled code but not uncompiled, on {describe_event(event)};"
+        " it is halted, its intents of this call were dropped (most likely an index beyond its legs or arrays)"
+    )
+
+
+def _event_at_fault(loop: Loop) -> np.ndarray:
+    """The event folded last, as a one-element EVENT array."""
+    out = np.zeros(1, EVENT)
+    copy_event(int(loop.drive[0]["event_address"]), out)
+    return out
+
+
+def plain_arguments(engine: Engine, k: int, event: np.ndarray) -> tuple[Any, ...]:
+    """(event, legs, p, m, orders) as records over the arena, for an uncompiled call."""
+    arena, strategy = engine.arena, engine.strategies[k]
+    st = arena.section("strategies", STRATEGY)[k]
+
+    def at(name: str, dtype: np.dtype, n: int = 1) -> Any:
+        first = int(st[f"{name}_off"])
+        return arena.buffer[first : first + n * dtype.itemsize].view(dtype).view(np.recarray)
+
+    intents = arena.state.view(np.recarray)[0].blotter.intents
+    return (
+        event.view(np.recarray)[0],
+        at("views", VIEW, int(st["n_legs"])),
+        at("params", strategy.params)[0],
+        at("memory", strategy.memory)[0],
+        intents,
+    )
+
+
+def describe_event(event: np.ndarray) -> str:
+    """`kind 2 of leg 0 at 1700000000000000000 ns`."""
+    e = event[0]
+    return f"an event of kind {int(e['kind'])} on leg {int(e['leg'])} at {int(e['receive_ns'])} ns"
+
+
+def is_halted(engine: Engine) -> bool:
+    """Whether trading stopped itself."""
+    return int(engine.state["halt"]) == HALTED
+

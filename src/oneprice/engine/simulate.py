@@ -1,0 +1,175 @@
+"""Simulation: tapes through the local half, its commands through the exchange half, answers back.
+
+The loop is resumable: it returns CHUNK, SINK_FULL, FIT_DUE, GUARD or DONE and keeps all progress in its arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import carray
+
+from oneprice.core.address import address_of, pointer
+from oneprice.core.arena import SINK_BYTES, sink_of
+from oneprice.core.jit import njit
+from oneprice.core.records import COMMAND, EVENT, ROW, TIMER, record
+from oneprice.engine import merge
+from oneprice.engine.local import fold
+from oneprice.execution import exchange
+
+DONE, FIT_DUE, SINK_FULL, GUARD, CHUNK = 0, 1, 2, 3, 4
+ROWS_AN_EVENT = 4096  # room left in the sink before each event
+
+DRIVE = record(
+    [
+        ("n_private", "i8"),  # private events recorded since the last drain
+        ("ext_cursor", "i8"),  # models and operator words given from outside
+        ("pause_ns", "i8"),  # FIT_DUE is returned before an event at or after this time
+        ("end_ns", "i8"),  # events after this time are not folded
+        ("fault", "i8"),
+        ("event_address", "i8"),  # of the event folded last
+        ("n_market", "i8"),
+        ("n_market_end", "i8"),  # replay: market rows the session folded
+        ("n_commands", "i8"),
+        ("last_ns", "i8"),
+    ]
+)
+
+
+@njit
+def begin(tapes: Any, cursor: Any, keys: Any, tree: Any) -> None:
+    """Lay the merge over the tapes from their cursors."""
+    for i in range(len(keys)):
+        keys[i] = head_ns(tapes, cursor, i)
+    merge.tree_build(keys, tree)
+
+
+@njit
+def head_ns(tapes: Any, cursor: Any, i: int) -> int:
+    """Receive time of a leg's next row, or INF."""
+    if cursor[i] >= tapes[i, 1]:
+        return merge.INF
+    return carray(pointer(tapes[i, 0]), tapes[i, 1], EVENT)[cursor[i]].receive_ns
+
+
+@njit
+def leaders(keys: Any, tree: Any) -> tuple[int, int]:
+    """Winner and runner-up among the streams."""
+    if len(keys) <= merge.SCAN_UP_TO:
+        return merge.scan_two(keys)
+    return tree[1], merge.runner_up(keys, tree)
+
+
+@njit
+def forward(s: Any, x: Any, before: int) -> int:
+    """Hand the commands among the rows since `before` to the exchange half."""
+    sink = sink_of(s)
+    rows = carray(pointer(address_of(s) + s.sink_off + SINK_BYTES), sink.capacity, ROW)
+    n = 0
+    for i in range(before, sink.n_rows):
+        r = rows[i]
+        if r.kind == COMMAND:
+            exchange.ex_send(x, s.now_ns, r)
+            n += 1
+    return n
+
+
+@njit
+def keep(private: Any, d: Any, ev: Any) -> Any:
+    """Copy a private event to the record of the run; returns the copy."""
+    slot = private[d.n_private]
+    slot.receive_ns = ev.receive_ns
+    slot.exchange_ns = ev.exchange_ns
+    slot.seq = ev.seq
+    slot.price = ev.price
+    slot.qty = ev.qty
+    slot.order_id = ev.order_id
+    slot.count = ev.count
+    slot.leg = ev.leg
+    slot.kind = ev.kind
+    slot.side = ev.side
+    slot.flag_bits = ev.flag_bits
+    d.n_private += 1
+    return slot
+
+
+@njit
+def timer_event(s: Any, private: Any, d: Any) -> Any:
+    """The next timer of the state as an event at its deadline."""
+    t = s.blotter.timers[s.blotter.timer_next]
+    slot = private[d.n_private]
+    slot.receive_ns = max(t.at_ns, s.now_ns)
+    slot.exchange_ns = t.at_ns
+    slot.seq = d.n_private
+    slot.owner = t.owner
+    slot.key = t.key
+    slot.value = t.at_ns
+    slot.version = t.ref
+    slot.leg = -1
+    slot.kind = TIMER
+    slot.side = 0
+    slot.flag_bits = 0
+    d.n_private += 1
+    return slot
+
+
+@njit
+def simulate(
+    s: Any, x: Any, d: Any, tapes: Any, cursor: Any, keys: Any, tree: Any, streams: Any, entries: Any, n_max: int
+) -> int:
+    """Fold up to `n_max` events; returns why it stopped.
+
+    Parameters: STATE, exchange head and DRIVE records; `tapes` int64 (n_legs, 4) as `ex_advance` takes them; cursor and
+    keys int64 (n_legs,); tree int64; streams = (ext, private) EVENT arrays; entries int64 (n_strategies,).
+    """
+    ext, private = streams
+    sink = sink_of(s)
+    many = len(keys) > merge.SCAN_UP_TO
+    w, second = leaders(keys, tree)
+    n = 0
+    while n < n_max:
+        if sink.n_rows > sink.capacity - ROWS_AN_EVENT or d.n_private >= len(private) - 4:
+            return SINK_FULL
+        t_market = keys[w]
+        t_ring = exchange.ring_head_ns(x)
+        t_timer = max(s.blotter.timer_next_ns, s.now_ns)
+        t_ext = ext[d.ext_cursor].receive_ns if d.ext_cursor < len(ext) else merge.INF
+        t = min(min(t_market, t_ring), min(t_timer, t_ext))
+        if x.next_due_ns <= t and x.next_due_ns <= d.end_ns:
+            exchange.ex_advance(x, tapes, min(t, d.end_ns))
+            continue
+        if t > d.end_ns or t == merge.INF:
+            return DONE
+        if t >= d.pause_ns:
+            return FIT_DUE
+        before = sink.n_rows
+        if t_market == t:
+            ev = carray(pointer(tapes[w, 0]), tapes[w, 1], EVENT)[cursor[w]]
+            d.event_address = address_of(ev)
+            fault = fold(s, ev, entries)
+            d.n_market += 1
+            cursor[w] += 1
+            keys[w] = head_ns(tapes, cursor, w)
+            if many:
+                merge.tree_update(keys, tree, w)
+            if second >= 0 and (keys[w] > keys[second] or (keys[w] == keys[second] and second < w)):
+                w, second = leaders(keys, tree)
+        else:
+            if t_ring == t:
+                ev = keep(private, d, exchange.ring_head(x))
+                exchange.ring_pop(x)
+            elif t_timer == t:
+                ev = timer_event(s, private, d)
+            else:
+                ev = keep(private, d, ext[d.ext_cursor])
+                d.ext_cursor += 1
+            d.event_address = address_of(ev)
+            fault = fold(s, ev, entries)
+        n += 1
+        d.last_ns = t
+        if sink.n_rows != before:
+            d.n_commands += forward(s, x, before)
+        if fault != 0:
+            d.fault = fault
+            return GUARD
+    return CHUNK

@@ -1,0 +1,1 @@
+"""Replay, paper and live: three small drivers around one compiled local half."""

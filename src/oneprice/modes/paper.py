@@ -1,0 +1,217 @@
+"""Paper: the live driver on a tape, one event at a time, against simulated venues, at the tape's pace or faster.
+
+The loop is the one real venues will use: journal the event, fold it through `live_step`, journal what came out, commit,
+then send. A stop (Ctrl-C) is an operator event like any other: working orders are cancelled, packages are finished or
+unwound, and the journal replays to the same commands.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oneprice.core.errors import ConfigError, StrategyError
+from oneprice.core.instruments import Fees
+from oneprice.core.records import COMMAND, EVENT, OP_STOP, OPERATOR
+from oneprice.engine import simulate as sim
+from oneprice.engine.live import finish, live_step, next_private, send_rows
+from oneprice.engine.merge import INF
+from oneprice.engine.state import Engine, Settings
+from oneprice.execution.latency import Latency
+from oneprice.execution.package import PackagePolicy
+from oneprice.execution.strategy import Strategy
+from oneprice.execution.venue import FillModel
+from oneprice.market.tape import Tape
+from oneprice.modes.replay import Store, describe, engine_for, tape_table, venues_for
+from oneprice.modes.run import Run
+from oneprice.risk.limits import Limits
+
+SETTLE_NS = 10_000_000_000  # event time given to what works after a stop
+
+
+def paper(
+    strategy: Strategy | Sequence[Strategy],
+    tapes: Sequence[Tape],
+    *,
+    latency: Latency | Mapping[str, Latency],
+    limits: Limits | None = None,
+    speed: float = 1.0,
+    fees: Fees | Mapping[str, Fees] | None = None,
+    settings: Settings | None = None,
+    policy: PackagePolicy | None = None,
+    fills: FillModel | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    durability: str = "strict",
+    stop: threading.Event | None = None,
+    status: Callable[[dict[str, Any]], None] | None = None,
+) -> Run:
+    """Trade tapes on paper.
+
+    Parameters
+    ----------
+    speed : tape seconds a second; 0 or infinity runs without waiting.
+    out : folder of the journal, written ahead of every send.
+    stop : set it (or press Ctrl-C) to stop cleanly.
+    status : called about twice a second with figures of the session.
+    """
+    if speed < 0:
+        raise ConfigError(f"speed: expected 0 (no waiting) or more, got {speed}")
+    strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
+    chosen = list(tapes)
+    limits = limits or Limits()
+    engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
+    half = venues_for(engine, chosen, latency, fills)
+    text = describe(
+        engine, chosen, limits=limits, latency=latency, policy=policy, settings=settings, seed=seed, mode="paper"
+    )
+    store = Store(out, text, engine, durability=durability)
+    session = Session(engine, half, tape_table(chosen), store)
+    flag = stop or threading.Event()
+    with _ctrl_c(flag):
+        session.trade(chosen, speed, flag, status)
+    store.finish(engine, session.cursor, session.n_market)
+    return Run(engine, text, store.rows(), store.events(), session.n_market, store.folder, half)
+
+
+class Session:
+    """Progress of one paper session."""
+
+    def __init__(self, engine: Engine, half: Any, table: np.ndarray, store: Store) -> None:
+        self.engine, self.half, self.table, self.store = engine, half, table, store
+        self.cursor = np.zeros(len(table), np.int64)
+        self.n_market = 0
+        self._entries = (int(engine.entries.ctypes.data), len(engine.entries))
+        self._drive = np.zeros(1, sim.DRIVE)
+        self._own = np.zeros(1, EVENT)
+
+    def trade(self, tapes: Sequence[Tape], speed: float, stop: threading.Event, status: Any) -> None:
+        """Fold all events in time order, waiting for their time; stop when asked."""
+        stamps = np.concatenate([t.events["receive_ns"] for t in tapes])
+        legs = np.repeat(np.arange(len(tapes)), [len(t) for t in tapes])
+        order = np.lexsort((legs, stamps))  # stable: ties by leg, then by row
+        rows = [t.events for t in tapes]
+        base = [int(self.table[i, 0]) for i in range(len(tapes))]
+        order = order[self.n_market :]  # a recovered session goes on where it stopped
+        pace = _Pace(speed, int(stamps[order[0]]) if len(order) else 0)
+        told = time.monotonic()
+        ending = INF
+        for j in order:
+            leg = int(legs[j])
+            row = int(self.cursor[leg])
+            at_ns = int(rows[leg]["receive_ns"][row])
+            self.drain_private(at_ns)
+            pace.wait(at_ns, stop)
+            if stop.is_set() and ending == INF:
+                self.tell(OP_STOP)
+                ending = at_ns + SETTLE_NS
+            if ending != INF and (self.idle() or at_ns > ending):
+                break
+            self.fold(base[leg] + row * EVENT.itemsize)
+            self.cursor[leg] += 1
+            self.n_market += 1
+            if status is not None and time.monotonic() - told > 0.5:
+                told = time.monotonic()
+                status(self.figures(len(order)))
+        else:
+            self.drain_private(INF)
+        finish(self.engine.arena.address)
+        self.flush()
+        if status is not None:
+            status(self.figures(len(order)))
+
+    def drain_private(self, before_ns: int) -> None:
+        """Fold answers and timers due strictly before a time (venue data goes first at ties)."""
+        address = self.engine.arena.address
+        while True:
+            self._drive["n_private"] = 0
+            if not next_private(address, self.half.address, self._drive, self.table, self._own, before_ns):
+                return
+            self.store.drain(self.engine.arena.drain(), self._own.copy())
+            self.fold(int(self._own.ctypes.data))
+
+    def tell(self, key: int) -> None:
+        """An operator event now."""
+        event = np.zeros(1, EVENT)
+        now = int(self.engine.state["now_ns"])
+        event["receive_ns"] = event["exchange_ns"] = now
+        event["kind"], event["key"], event["leg"] = OPERATOR, key, -1
+        self.store.drain(self.engine.arena.drain(), event)
+        self.fold(int(event.ctypes.data))
+
+    def fold(self, address: int) -> None:
+        """One event through `live_step`; what comes out is journalled and committed before it is sent."""
+        state = self.engine.arena.address
+        n = live_step(state, address, *self._entries)
+        if n < 0:
+            self.flush()
+            self.store.abandon()
+            raise StrategyError(
+                f"strategy {self.engine.strategies[-n - 1].name} raised; trading is halted: replay the journal for the line"
+            )
+        if n:
+            self.flush()
+
+    def flush(self) -> None:
+        """Journal the rows in the sink, commit, then hand the commands to the venues."""
+        rows = self.engine.arena.drain()
+        if not len(rows):
+            return
+        self.store.drain(rows, rows[:0].view(EVENT))
+        commands = rows[rows["kind"] == COMMAND]
+        self.store.commit(int(self.engine.state["now_ns"]), has_commands=bool(len(commands)))
+        if len(commands):
+            send_rows(self.half.address, commands)
+
+    def idle(self) -> bool:
+        """Nothing works and no package is open."""
+        blotter = self.engine.state["blotter"]
+        return int(blotter["n_open_orders"]) == 0 and int(blotter["n_open_packages"]) == 0
+
+    def figures(self, total: int) -> dict[str, Any]:
+        """What a status line shows."""
+        s = self.engine.state
+        return {
+            "done": self.n_market / max(1, total),
+            "time_ns": int(s["now_ns"]),
+            "events": int(s["n_events"]),
+            "open_orders": int(s["blotter"]["n_open_orders"]),
+            "open_packages": int(s["blotter"]["n_open_packages"]),
+            "halt": int(s["halt"]),
+        }
+
+
+class _Pace:
+    """Waits until the wall clock has reached a tape time."""
+
+    def __init__(self, speed: float, first_ns: int) -> None:
+        self._speed = 0.0 if speed == float("inf") else speed
+        self._first_ns, self._start = first_ns, time.monotonic()
+
+    def wait(self, at_ns: int, stop: threading.Event) -> None:
+        if self._speed == 0.0 or stop.is_set():
+            return
+        due = self._start + (at_ns - self._first_ns) * 1e-9 / self._speed
+        left = due - time.monotonic()
+        if left > 0:
+            stop.wait(left)
+
+
+@contextmanager
+def _ctrl_c(flag: threading.Event) -> Iterator[None]:
+    """Ctrl-C sets the flag instead of raising (main thread only)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: flag.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

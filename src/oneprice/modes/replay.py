@@ -1,0 +1,268 @@
+"""Replay a strategy over tapes through the whole engine: simulated venues, gate, ledger, journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from dataclasses import replace as replaced
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import ConfigError, unknown_name
+from oneprice.core.instruments import Fees, Instrument
+from oneprice.core.journal import Journal
+from oneprice.core.manifest import Manifest, TapeEntry, manifest, strategy_entry
+from oneprice.core.records import EVENT, ROW, join
+from oneprice.engine.loop import Loop, run
+from oneprice.engine.state import Engine, Settings, build
+from oneprice.execution.latency import Latency, check_feed_latency
+from oneprice.execution.package import PackagePolicy
+from oneprice.execution.strategy import Strategy
+from oneprice.execution.venue import ExchangeHalf, FillModel, build_exchange
+from oneprice.market.tape import Tape
+from oneprice.modes.fit import Fit, Fitter
+from oneprice.modes.run import Run
+from oneprice.risk.limits import Limits
+
+SAMPLES = 2_000
+
+
+def replay(
+    strategy: Strategy | Sequence[Strategy],
+    tapes: Sequence[Tape],
+    *,
+    latency: Latency | Mapping[str, Latency],
+    limits: Limits | None = None,
+    fees: Fees | Mapping[str, Fees] | None = None,
+    settings: Settings | None = None,
+    policy: PackagePolicy | None = None,
+    fills: FillModel | Mapping[str, FillModel] | None = None,
+    fits: Sequence[Fit] = (),
+    seed: int = 0,
+    operator: np.ndarray | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Run:
+    """Replay one strategy, or several in one engine, over tapes (one a leg).
+
+    Parameters
+    ----------
+    fees : one for all legs, or by symbol; they replace those of the instruments. Fees are required somewhere.
+    latency : one for all venues, or by symbol; both ways.
+    fits : estimators that run off the hot path and come back as model-update events.
+    operator : EVENT[n] of the operator, sorted by receive_ns.
+    out : folder for `journal.op` and `manifest.json`; nothing is written without it.
+
+    Raises
+    ------
+    ConfigError, DataError before anything is folded; StrategyError with the line that raised.
+    """
+    strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
+    chosen = list(tapes)
+    limits = limits or Limits()
+    engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
+    half = venues_for(engine, chosen, latency, fills)
+    text = describe(
+        engine, chosen, limits=limits, latency=latency, policy=policy, settings=settings, seed=seed, mode="replay"
+    )
+    store = Store(out, text, engine)
+    ext = operator if operator is not None else np.zeros(0, EVENT)
+    loop = Loop(engine, tape_table(chosen), ext, exchange=half, keep=chosen)
+    fitter = Fitter(fits, chosen, engine)
+    if fits:
+        loop.drive["pause_ns"] = fitter.next_ns
+    try:
+        run(loop, store.drain, on_fit=fitter.fit, progress=progress)
+    except BaseException:
+        store.abandon()
+        raise
+    n_market = int(loop.drive[0]["n_market"])
+    store.finish(engine, loop.cursor, n_market)
+    return Run(engine, text, store.rows(), store.events(), n_market, store.folder, half)
+
+
+def engine_for(
+    tapes: Sequence[Tape],
+    strategies: Sequence[Strategy],
+    *,
+    limits: Limits,
+    fees: Fees | Mapping[str, Fees] | None = None,
+    settings: Settings | None = None,
+    policy: PackagePolicy | None = None,
+) -> Engine:
+    """The engine a set of tapes asks for: instruments with fees, clocks, sample period, price bounds."""
+    if not tapes:
+        raise ConfigError("tapes: expected at least one, got none: import data first (oneprice import)")
+    instruments = [with_fees(tape.instrument, fees) for tape in tapes]
+    known = [one.symbol for one in instruments]
+    if isinstance(fees, Mapping):
+        for symbol in fees:
+            if symbol not in known:
+                raise unknown_name("symbol in fees", symbol, known)
+    first = min(int(t.events["receive_ns"][0]) for t in tapes)
+    last = max(int(t.events["receive_ns"][-1]) for t in tapes)
+    use = settings or Settings()
+    use = replaced(
+        use,
+        clocks={t.instrument.symbol: (t.clock_offset_ns, t.clock_bound_ns) for t in tapes},
+        sample_ns=use.sample_ns or max(1, (last - first) // SAMPLES),
+    )
+    engine = build(instruments, strategies, limits=limits, policy=policy, settings=use)
+    engine.state["next_sample_ns"] = first
+    return engine
+
+
+def venues_for(
+    engine: Engine,
+    tapes: Sequence[Tape],
+    latency: Latency | Mapping[str, Latency],
+    fills: FillModel | Mapping[str, FillModel] | None,
+    floor_ns: int = 0,
+) -> ExchangeHalf:
+    """The simulated venues of an engine; a leg whose data would arrive before its venue had them is refused."""
+    for tape in tapes:
+        check_feed_latency(tape.events, tape.clock_offset_ns, floor_ns, leg=tape.instrument.symbol)
+    symbols = list(engine.scales.symbols)
+    each = _by_symbol("latency", latency, symbols)
+    models = _by_symbol("fills", fills if fills is not None else FillModel(), symbols)
+    widths = [one.book_log2 for one in engine.instruments]
+    return build_exchange(engine.legs(), each, models, book_log2=widths)
+
+
+def _by_symbol(name: str, given: Any, symbols: list[str]) -> list[Any]:
+    """One value a leg from one for all or a mapping by symbol, which must name each."""
+    if not isinstance(given, Mapping):
+        return [given] * len(symbols)
+    for symbol in given:
+        if symbol not in symbols:
+            raise unknown_name(f"symbol in {name}", symbol, symbols)
+    missing = [symbol for symbol in symbols if symbol not in given]
+    if missing:
+        raise ConfigError(f"{name}: expected one for each leg, none for {', '.join(missing)}")
+    return [given[symbol] for symbol in symbols]
+
+
+def with_fees(instrument: Instrument, fees: Fees | Mapping[str, Fees] | None) -> Instrument:
+    """The instrument with the fees given for it, if any."""
+    own = fees.get(instrument.symbol) if isinstance(fees, Mapping) else fees
+    return instrument if own is None else msgspec.structs.replace(instrument, fees=own)
+
+
+def tape_table(tapes: Sequence[Tape]) -> np.ndarray:
+    """int64 (n_legs, 4) as the kernels take it: rows, how many, exchange order or 0, first row. Tags rows by leg."""
+    table = np.zeros((len(tapes), 4), np.int64)
+    for i, tape in enumerate(tapes):
+        events = tape.events
+        if len(events) and (events["leg"] != i).any():
+            events["leg"] = i  # copy on write: the file is not touched
+        order = tape.exchange_order
+        table[i] = (events.ctypes.data, len(events), order.ctypes.data if order is not None else 0, 0)
+    return table
+
+
+def describe(
+    engine: Engine,
+    tapes: Sequence[Tape],
+    *,
+    limits: Limits,
+    latency: Any,
+    policy: PackagePolicy | None,
+    settings: Settings | None,
+    seed: int,
+    mode: str,
+) -> Manifest:
+    """The manifest of a run about to start."""
+    return manifest(
+        mode=mode,
+        seed=seed,
+        extra={
+            "settings": asdict(settings or Settings()),
+            "policy": msgspec.to_builtins(policy or PackagePolicy()),
+            "sample_ns": int(engine.state["sample_ns"]),
+            "report": engine.scales.currencies[int(engine.state["ledger"]["report"])],
+        },
+        strategies=[
+            strategy_entry(s.name, s.parameters, s.source, s.memory, exit=s.exit, legs=list(legs))
+            for s, legs in zip(engine.strategies, engine.legs_of_strategy, strict=True)
+        ],
+        legs=[msgspec.to_builtins(one) for one in engine.instruments],
+        scales=dict(zip(engine.scales.currencies, engine.scales.scale, strict=True)),
+        tapes=[
+            TapeEntry(i, str(t.path or ""), t.digest, len(t.events), t.clock_offset_ns, t.clock_bound_ns)
+            for i, t in enumerate(tapes)
+        ],
+        latency=latency_dict(latency),
+        limits=msgspec.to_builtins(limits),
+        layout_digest=engine.layout_digest(),
+        headers=[msgspec.to_builtins(t.header) for t in tapes],
+    )
+
+
+def latency_dict(latency: Any) -> dict[str, Any]:
+    """Latency as plain values, by symbol or under `all`."""
+    if isinstance(latency, Mapping):
+        return {symbol: msgspec.to_builtins(one) for symbol, one in latency.items()}
+    return {"all": msgspec.to_builtins(latency)}
+
+
+class Store:
+    """Where rows and private events go: memory, and a journal when a folder is given."""
+
+    def __init__(self, out: str | Path | None, text: Manifest, engine: Engine, *, durability: str = "async") -> None:
+        self.folder = Path(out) if out is not None else None
+        self._rows: list[np.ndarray] = []
+        self._events: list[np.ndarray] = []
+        self._journal: Journal | None = None
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / "journal.op"
+            path.unlink(missing_ok=True)
+            self._journal = Journal.create(path, text, durability=durability)
+            epoch = int(engine.state["epoch"])
+            self._journal.start_session(epoch, time_ns=0)
+            (self.folder / "manifest.json").write_bytes(text.to_json())
+
+    def drain(self, rows: np.ndarray, events: np.ndarray) -> None:
+        """Take what a chunk produced, private events first: what came in before what went out."""
+        if len(events):
+            self._events.append(events)
+            if self._journal is not None:
+                self._journal.append_events(events)
+        if len(rows):
+            self._rows.append(rows)
+            if self._journal is not None:
+                self._journal.append_rows(rows)
+
+    def commit(self, now_ns: int, *, has_commands: bool) -> None:
+        """What was handed over is safe before this returns, as far as the durability asks."""
+        if self._journal is not None and not self._journal.commit(now_ns, has_commands=has_commands):
+            self._journal.sync()
+
+    def finish(self, engine: Engine, cursors: np.ndarray, n_market: int) -> None:
+        """Close the journal with the end of the session and the digest of the final state."""
+        if self._journal is not None:
+            s = engine.state
+            self._journal.end_session(
+                int(s["epoch"]),
+                time_ns=int(s["now_ns"]),
+                n_events=int(s["n_events"]),
+                cursors=[int(c) for c in cursors],
+                digest=engine.state_digest(),
+            )
+            self._journal.close()
+
+    def abandon(self) -> None:
+        """Close what there is: a journal without an end can still be read."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def rows(self) -> np.ndarray:
+        """All rows so far, ROW[n]."""
+        return np.concatenate(self._rows, dtype=ROW) if self._rows else np.zeros(0, ROW)
+
+    def events(self) -> np.ndarray:
+        """All private events so far, EVENT[n]."""
+        return np.concatenate(self._events, dtype=EVENT) if self._events else np.zeros(0, EVENT)
