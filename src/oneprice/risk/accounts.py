@@ -34,8 +34,7 @@ from oneprice.risk.records import (
 
 @njit
 def post(s: Any, amount: int, debit: int, credit: int, code: int, leg: int, strategy: int, ref: int) -> None:
-    """Move an amount from `credit` to `debit` and leave a POSTING row; a negative amount moves the other way.
-    """
+    """Move an amount from `credit` to `debit` and leave a POSTING row; a negative one moves the other way."""
     if amount == 0:
         return
     if amount < 0:

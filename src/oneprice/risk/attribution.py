@@ -21,7 +21,14 @@ from oneprice.core.jit import njit
 from oneprice.core.money import V
 from oneprice.core.records import ADVERSE, EDGE, EQUITY, INVENTORY, INVERSE, NO_PRICE, ROUNDING, SLIPPAGE
 from oneprice.risk.accounts import cause_total, equity, gain, revalue_all
-from oneprice.risk.records import NO_LIMIT, carries_of, fallback_of, markouts_of, position_account
+from oneprice.risk.records import (
+    DUE_AT_ONCE,
+    NO_LIMIT,
+    carries_of,
+    fallback_of,
+    markouts_of,
+    position_account,
+)
 
 
 @njit
@@ -64,11 +71,14 @@ def split_fill(s: Any, i: int, k: int, q: int, f2: int, mid2: int, touch2: int, 
 def due(s: Any) -> None:
     """Mark out every fill whose horizon has passed, at the mids in force: before the event moves them.
 
-    The caller compares `s.ledger.next_due_ns` first, so nothing due costs one comparison.
+    The caller compares `s.ledger.next_due_ns` first, so nothing due costs one comparison. What is more
+    than DUE_AT_ONCE waits for the next event.
     """
     book = s.ledger
-    while book.next_due_ns <= s.now_ns:
+    done = 0
+    while book.next_due_ns <= s.now_ns and done < DUE_AT_ONCE:
         finish_oldest(s)
+        done += 1
 
 
 @njit
@@ -111,8 +121,7 @@ def mark_inventory(s: Any, i: int, k: int, m2: int) -> None:
 
 @njit
 def mark_pending(s: Any, only: int) -> None:
-    """Carry pending fills (of leg `only`, or of all if negative) at the mids in force, to `adverse` so far.
-    """
+    """Carry pending fills (of leg `only`, or all if negative) at the mids; `mark_cells` posts that."""
     book = s.ledger
     at = book.head
     while at < book.tail:
@@ -124,30 +133,31 @@ def mark_pending(s: Any, only: int) -> None:
         m2 = mark2_of(s, i)
         leg = legs_of(s)[i]
         value = V(leg, pending.lots, m2)
-        if m2 != pending.mark2_ticks:
-            change = value - V(leg, pending.lots, pending.mark2_ticks)
-            gain(s, ADVERSE, change, position_account(s, i), leg.currency, i, pending.strategy, 0)
-            pending.mark2_ticks = m2
-        if leg.contract == INVERSE:
-            carries_of(s)[pending.strategy * s.n_legs + i].parts_value += value
+        carry = carries_of(s)[pending.strategy * s.n_legs + i]
+        carry.adverse += value - V(leg, pending.lots, pending.mark2_ticks)
+        carry.parts_value += value
+        pending.mark2_ticks = m2
 
 
 @njit
 def mark_cells(s: Any, i: int) -> None:
-    """Carry each strategy's inventory in leg i at the mid, and the rounding of inverse parts."""
+    """Post, by strategy, `adverse` of pending fills in leg i, its inventory, and the rounding of parts."""
     m2 = mark2_of(s, i)
     if m2 == NO_PRICE:
         return
     leg = legs_of(s)[i]
     for k in range(s.n_strategies):
+        carry = carries_of(s)[k * s.n_legs + i]
+        asset = position_account(s, i)
+        gain(s, ADVERSE, carry.adverse, asset, leg.currency, i, k, 0)
         mark_inventory(s, i, k, m2)
         if leg.contract == INVERSE:
             own = positions_of(s)[k * s.n_legs + i]
-            carry = carries_of(s)[k * s.n_legs + i]
             gap = V(leg, own.lots, m2) - V(leg, own.inventory_lots, m2) - carry.parts_value
-            gain(s, ROUNDING, gap - carry.rounding, position_account(s, i), leg.currency, i, k, 0)
+            gain(s, ROUNDING, gap - carry.rounding, asset, leg.currency, i, k, 0)
             carry.rounding = gap
-            carry.parts_value = 0
+        carry.adverse = 0
+        carry.parts_value = 0
 
 
 @njit

@@ -33,8 +33,7 @@ def close_check(arena: Arena) -> int:
 
 
 def closure(arena: Arena) -> dict[str, int]:
-    """Each law of the books and by how many ledger units it fails, at the last marks (call `mark_all` first).
-    """
+    """Each law of the books and by how many ledger units it fails; call `mark_all` first."""
     state = arena.state[0]
     ledger = state["ledger"]
     n_legs, n_currencies, n_venues = (int(state[name]) for name in ("n_legs", "n_currencies", "n_venues"))
@@ -113,8 +112,7 @@ def _tables(arena: Arena, accounts: list[int], gains: list[int], out: dict[str, 
 
 
 def balances(rows: np.ndarray, opening: np.ndarray) -> np.ndarray:
-    """Account balances after the POSTING rows of a journal, from opening balances; refuses a doubled account.
-    """
+    """Account balances after the POSTING rows of a journal, from opening balances; refuses broken ones."""
     out = opening.astype(np.int64).copy()
     posted = rows[rows["kind"] == POSTING]
     if (posted["amount"] <= 0).any() or (posted["debit"] == posted["credit"]).any():

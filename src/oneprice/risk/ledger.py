@@ -21,7 +21,7 @@ from oneprice.core.records import (
     TRANSFER,
 )
 from oneprice.risk.accounts import cash_flow, gain, move_cash, post
-from oneprice.risk.attribution import finish_oldest, mark2_of, mark_inventory, split_fill
+from oneprice.risk.attribution import mark, mark2_of, split_fill
 from oneprice.risk.overlay import package_charge, package_fill
 from oneprice.risk.records import LEDGER as LEDGER
 from oneprice.risk.records import (
@@ -160,20 +160,20 @@ def on_expiry(s: Any, ev: Any) -> None:
 
 @njit
 def settle(s: Any, i: int) -> None:
-    """Close every strategy's position in leg i in cash at its mark."""
+    """Close every strategy's position in leg i in cash at its mark; pending fills are marked out there."""
     m2 = mark2_of(s, i)
     if m2 == NO_PRICE:
         return
+    mark(s, i)
+    book = s.ledger
+    for at in range(book.head, book.tail):
+        pending = markouts_of(s)[at % book.capacity]
+        if pending.leg == i:
+            pending.lots = 0
     leg = legs_of(s)[i]
     c = leg.currency
-    mark_out_leg(s, i)
     for k in range(s.n_strategies):
-        mark_inventory(s, i, k, m2)
-        cell = k * s.n_legs + i
-        own = positions_of(s)[cell]
-        carry = carries_of(s)[cell]
-        gain(s, ROUNDING, -carry.rounding, position_account(s, i), c, i, k, 0)
-        carry.rounding = 0
+        own = positions_of(s)[k * s.n_legs + i]
         value = V(leg, own.lots, m2)
         cash_flow(s, leg.venue, c, value)
         post(s, value, cash_account(s, leg.venue, c), position_account(s, i), PRINCIPAL, i, k, 0)
@@ -181,22 +181,7 @@ def settle(s: Any, i: int) -> None:
         leg.position_lots -= own.lots
         own.lots = 0
         own.inventory_lots = 0
-
-
-@njit
-def mark_out_leg(s: Any, i: int) -> None:
-    """Mark out all fills up to the last one pending in leg i now; others before it leave early too."""
-    book = s.ledger
-    last = -1
-    at = book.head
-    while at < book.tail:
-        if markouts_of(s)[at % book.capacity].leg == i:
-            last = at
-        at += 1
-    while book.head <= last:
-        if markouts_of(s)[book.head % book.capacity].leg != i:
-            book.n_early += 1
-        finish_oldest(s)
+        carries_of(s)[k * s.n_legs + i].rounding = 0
 
 
 @njit

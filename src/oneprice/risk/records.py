@@ -27,6 +27,7 @@ N_CAUSES = len(CAUSES)
 PRINCIPAL, CAPITAL, CASH_MOVE = N_CAUSES, N_CAUSES + 1, N_CAUSES + 2  # POSTING codes that are no P&L
 NO_STRATEGY = 255
 N_MARKOUTS = 4096
+DUE_AT_ONCE = 128  # markouts an event: bounds the rows that one event can leave
 NO_LIMIT = (1 << 63) - 1
 
 GATE = record(
@@ -97,7 +98,14 @@ MARKOUT = record(
     ]
 )
 
-CARRY = record([("parts_value", "i8"), ("rounding", "i8")])  # one a strategy and leg
+CARRY = record(  # one a strategy and leg
+    [
+        ("adverse", "i8"),  # of pending fills, summed up between their marks and the posting
+        ("parts_value", "i8"),
+        ("rounding", "i8"),
+        ("spare", "i8"),
+    ]
+)
 
 PACKAGE_OVERLAY = record(
     [
@@ -300,8 +308,7 @@ def position_account(s: Any, i: int) -> int:
 
 @njit
 def worth_account(s: Any, c: int) -> int:
-    """Number of the account that carries foreign equity c in report units; then report capital, then causes.
-    """
+    """Number of the account that carries foreign equity c in report units; report capital, causes follow."""
     return s.n_currencies * (1 + N_CAUSES + s.n_venues) + s.n_legs + c
 
 
