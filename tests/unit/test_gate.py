@@ -84,7 +84,7 @@ def test_notional_is_the_value_at_its_price() -> None:
 
 
 def test_position_counts_what_works() -> None:
-    """Held and working lots count; the other side is free; an order that lowers the position always passes."""
+    """Held and working lots count; the other side is free; what lowers the position always passes."""
     arena = setup(position_qty=0.02)
     fill(arena, 1, 6, 600_000)
     working(arena, 0, leg=1, side=1, price=600_000, lots=5)
