@@ -29,7 +29,7 @@ from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import FillModel
 from oneprice.market.tape import Tape
-from oneprice.modes.replay import Store, describe, engine_for, tape_table, venues_for
+from oneprice.modes.replay import GRACE_NS, Store, describe, engine_for, last_ns, tape_table, venues_for
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 
@@ -121,7 +121,7 @@ class Session:
                 told = time.monotonic()
                 status(self.figures(len(order)))
         else:
-            self.drain_private(INF)
+            self.drain_private(last_ns(tapes) + GRACE_NS + 1)
         finish(self.engine.arena.address)
         self.flush()
         if status is not None:

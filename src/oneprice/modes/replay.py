@@ -28,6 +28,7 @@ from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 
 SAMPLES = 2_000
+GRACE_NS = 5_000_000_000  # after the last market row: answers in flight still arrive, timers still fire
 
 
 def replay(
@@ -71,6 +72,7 @@ def replay(
     store = Store(out, text, engine)
     ext = operator if operator is not None else np.zeros(0, EVENT)
     loop = Loop(engine, tape_table(chosen), ext, exchange=half, keep=chosen)
+    loop.drive["end_ns"] = last_ns(chosen) + GRACE_NS
     fitter = Fitter(fits, chosen, engine)
     if fits:
         loop.drive["pause_ns"] = fitter.next_ns
@@ -103,7 +105,7 @@ def engine_for(
             if symbol not in known:
                 raise unknown_name("symbol in fees", symbol, known)
     first = min(int(t.events["receive_ns"][0]) for t in tapes)
-    last = max(int(t.events["receive_ns"][-1]) for t in tapes)
+    last = last_ns(tapes)
     use = settings or Settings()
     use = replaced(
         use,
@@ -143,6 +145,11 @@ def _by_symbol(name: str, given: Any, symbols: list[str]) -> list[Any]:
     if missing:
         raise ConfigError(f"{name}: expected one for each leg, none for {', '.join(missing)}")
     return [given[symbol] for symbol in symbols]
+
+
+def last_ns(tapes: Sequence[Tape]) -> int:
+    """Receive time of the last market row."""
+    return max(int(t.events["receive_ns"][-1]) for t in tapes)
 
 
 def with_fees(instrument: Instrument, fees: Fees | Mapping[str, Fees] | None) -> Instrument:

@@ -81,11 +81,12 @@ def ours(tapes: Sequence[Tape], chosen: Any, fills: FillModel | None = None) -> 
     from oneprice.core.records import EVENT
     from oneprice.engine.loop import Loop, run
     from oneprice.engine.state import Settings
-    from oneprice.modes.replay import engine_for, tape_table, venues_for
+    from oneprice.modes.replay import engine_for, last_ns, tape_table, venues_for
 
     engine = engine_for(tapes, [chosen], limits=WIDE, settings=Settings(sink_rows=1 << 18))
     half = venues_for(engine, tapes, Latency(ENTRY_NS, RESPONSE_NS), fills)
     loop = Loop(engine, tape_table(tapes), np.zeros(0, EVENT), exchange=half, keep=tapes)
+    loop.drive["end_ns"] = last_ns(tapes)
     n_rows = [0]
 
     def drain(rows: np.ndarray, events: np.ndarray) -> None:
