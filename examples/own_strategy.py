@@ -1,4 +1,4 @@
-"""A strategy of your own: one plain function, compiled when an engine is built, sweepable by its names.""""""
+"""A strategy of your own: one plain function, compiled when an engine is built, sweepable by its names."""
 
 from __future__ import annotations
 
