@@ -1,0 +1,187 @@
+"""Recovery: a session that died goes on, with no order lost and none doubled.
+
+1. Cut the torn tail and fold the journal again (`rebuild.py`): the local state as of its last word.
+2. Open a new session epoch. The link of each leg is broken: what was in flight or working is *ambiguous*.
+3. After `settle_ns` (longer than any message can be on its way) ask each venue (`answers.py`) and feed what
+   it says as ordinary events: fills we never saw, then how each order stands. What the venue never got is
+   rejected; what it cannot tell stays ambiguous and the engine only reduces.
+4. Packages finish or unwind on these events, as on any others. All of it is journalled, so the journal of a
+   recovered session replays like any other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oneprice.core.errors import ConfigError
+from oneprice.core.jit import njit
+from oneprice.core.journal import Journal, next_epoch
+from oneprice.core.records import AMBIGUOUS, COMMAND, EVENT, LINK, OP_EPOCH, OP_REDUCE, OPERATOR
+from oneprice.engine.live import send_rows
+from oneprice.execution.exchange import ex_catch_up, exchange_at
+from oneprice.execution.strategy import Strategy
+from oneprice.execution.venue import ExchangeHalf
+from oneprice.execution.venue_state import N_RING
+from oneprice.market.tape import Tape
+from oneprice.modes.answers import Answers, answers_of
+from oneprice.modes.paper import Session
+from oneprice.modes.rebuild import Rebuilt, rebuild
+from oneprice.modes.reconcile import Reconciliation, SimulatedVenue, live_orders, reconcile
+from oneprice.modes.replay import Store
+from oneprice.modes.run import Run
+
+MAX_ASKS = 5
+
+
+@dataclass
+class Recovery:
+    """What a recovery found and did."""
+
+    run: Run
+    torn: str
+    epoch: int
+    crashed_ns: int
+    ambiguous: int  # orders whose outcome was unknown
+    asked: list[Answers] = field(default_factory=list)
+    check: Reconciliation | None = None
+
+    def __str__(self) -> str:
+        fills = sum(a.n_fills for a in self.asked)
+        lost = sum(a.n_never_arrived for a in self.asked)
+        lines = [
+            f"epoch {self.epoch}: {self.ambiguous} orders were ambiguous, {fills} fills had been missed,"
+            f" {lost} orders had never arrived"
+        ]
+        lines += [self.torn] if self.torn else []
+        lines += [f"  {text}" for a in self.asked for text in a.unresolved]
+        return "\n".join([*lines, str(self.check) if self.check else ""])
+
+
+def recover(
+    folder: str | Path,
+    half: ExchangeHalf,
+    *,
+    tapes: Sequence[Tape] | None = None,
+    strategies: Sequence[Strategy] | None = None,
+    settle_ns: int = 1_000_000_000,
+    durability: str = "strict",
+    stop: threading.Event | None = None,
+) -> Recovery:
+    """Recover a paper session and run it on to the end of its tapes.
+
+    `half` is the simulated venue as it outlived the crash; if it died too, `venue_again` brings it back.
+    `settle_ns` must be longer than a command can be on its way.
+    """
+    if settle_ns < 0:
+        raise ConfigError(f"settle_ns: expected 0 or more, got {settle_ns}")
+    back = rebuild(folder, tapes=tapes, strategies=strategies)
+    epoch = next_epoch(folder, above=max(back.epoch, int(back.engine.state["epoch"])))
+    store = ResumedStore(Path(folder), back, epoch, durability)
+    session = RecoveringSession(back, half, store, settle_ns)
+    session.open_epoch(epoch)
+    session.trade(back.tapes, 0.0, stop or threading.Event(), None)
+    store.finish(back.engine, session.cursor, session.n_market)
+    run = Run(back.engine, back.text, store.rows(), store.events(), session.n_market, store.folder, half)
+    check = reconcile(back.engine, SimulatedVenue(half))
+    return Recovery(run, back.torn, epoch, back.last_ns, session.n_ambiguous, session.asked, check)
+
+
+class ResumedStore(Store):
+    """The journal of a dead session, opened again behind its last whole frame."""
+
+    def __init__(self, folder: Path, back: Rebuilt, epoch: int, durability: str) -> None:
+        self.folder = folder
+        self._rows, self._events = [back.rows], [back.events]
+        self._journal = Journal.resume(folder / "journal.op", durability=durability)
+        if len(back.unsent):
+            self.drain(back.unsent, back.events[:0])
+        n_events, cursors = int(back.engine.state["n_events"]), [int(c) for c in back.cursor]
+        self._journal.start_session(epoch, time_ns=back.last_ns, n_events=n_events, cursors=cursors)
+
+
+class RecoveringSession(Session):
+    """A paper session that starts with ambiguous orders and asks the venue once the dust has settled."""
+
+    def __init__(self, back: Rebuilt, half: ExchangeHalf, store: Store, settle_ns: int) -> None:
+        super().__init__(back.engine, half, back.table, store)
+        self.cursor[:] = back.cursor
+        self.n_market = int(back.cursor.sum() - back.table[:, 3].sum())
+        self.asked: list[Answers] = []
+        self._start_ns = max(back.last_ns, 0)
+        self._settle_ns = settle_ns
+        self._ask_ns: int | None = None
+        self.n_ambiguous = 0
+
+    def open_epoch(self, epoch: int) -> None:
+        """Epoch and broken links as events; answers on their way are gone with the old connection."""
+        venue_to(self.half.address, self.table, self._start_ns)
+        forget_answers(self.half)
+        first = np.zeros(1, EVENT)
+        first["kind"], first["key"], first["value"], first["leg"] = OPERATOR, OP_EPOCH, epoch, -1
+        links = np.zeros(len(self.table), EVENT)
+        links["kind"], links["flag_bits"], links["leg"] = LINK, AMBIGUOUS, np.arange(len(links))
+        self.n_ambiguous = len(live_orders(self.engine))
+        self.inject(first, self._start_ns)
+        self.inject(links, self._start_ns)
+        self._ask_ns = self._start_ns + self._settle_ns
+
+    def inject(self, events: np.ndarray, at_ns: int) -> None:
+        """Journal events at a time, one by one, and fold each."""
+        events["receive_ns"] = at_ns
+        events["exchange_ns"][events["exchange_ns"] == 0] = at_ns
+        for i in range(len(events)):
+            one = events[i : i + 1].copy()
+            self.store.drain(self.engine.arena.drain(), one)
+            self.fold(int(one.ctypes.data))
+
+    def drain_private(self, before_ns: int) -> None:
+        """As in any session, with the question to the venues at its time."""
+        while self._ask_ns is not None and self._ask_ns < before_ns:
+            at_ns, self._ask_ns = self._ask_ns, None
+            super().drain_private(at_ns + 1)
+            self.ask(at_ns)
+        super().drain_private(before_ns)
+
+    def ask(self, at_ns: int) -> None:
+        """Ask the venues and feed what they say; ask again later while something stays unknown."""
+        venue_to(self.half.address, self.table, at_ns)
+        found = answers_of(self.engine, SimulatedVenue(self.half), self.store.events())
+        self.asked.append(found)
+        self.inject(found.events, at_ns)
+        if found.unresolved:
+            if len(self.asked) < MAX_ASKS:
+                self._ask_ns = at_ns + max(self._settle_ns, 1)
+            else:
+                word = np.zeros(1, EVENT)
+                word["kind"], word["key"], word["leg"] = OPERATOR, OP_REDUCE, -1
+                self.inject(word, at_ns)
+
+
+@njit
+def venue_to(exchange: int, tapes: Any, until_ns: int) -> None:
+    """Move every leg of a simulated venue to a time."""
+    ex_catch_up(exchange_at(exchange), tapes, until_ns)
+
+
+def forget_answers(half: ExchangeHalf) -> None:
+    """Lose the answers on their way, as a broken connection does."""
+    head = half.head[0]
+    at = int(head["order_off"])
+    half.buffer[at : at + 16 * N_RING].view(np.int64)[N_RING:] = np.arange(N_RING)
+    head["n_ring"], head["ring_first"], head["n_free"] = 0, 0, N_RING
+
+
+def venue_again(half: ExchangeHalf, back: Rebuilt) -> ExchangeHalf:
+    """A simulated venue that died with the process: a fresh exchange half gets the journalled commands."""
+    commands = back.rows[back.rows["kind"] == COMMAND]
+    for i in range(len(commands)):
+        venue_to(half.address, back.table, int(commands["time_ns"][i]))
+        forget_answers(half)
+        send_rows(half.address, commands[i : i + 1])
+    return half
