@@ -87,6 +87,7 @@ from oneprice.execution.orders import new_order, request, request_cancel
 from oneprice.execution.quoting import review_desires
 from oneprice.execution.residual import add_residual, hold_slot, lose_leg, report_residual
 
+RESCUE_TRIES = 2
 COST_SCALE = 1e8  # PACKAGE_ROW.d is in 1e-8 of the quote currency
 
 
@@ -321,6 +322,9 @@ def give_up(s: Any, strategy: int, key: int, everything: bool) -> None:
         if (strategy < 0 or p.strategy == strategy) and (everything or p.key == key):
             p.giving_up = 1
             attend(s, p)
+            for i in range(p.n_legs):
+                if p.legs[i].order >= 0 and b.orders[p.legs[i].order].tif & IOC == 0:
+                    request_cancel(s, p.legs[i].order)
 
 
 @njit
@@ -431,8 +435,8 @@ def _decide(s: Any, slot: int, ends: Any, resting: int) -> bool:
     hedge = hedge_cost(s, p, lead) if can == 1 else math.inf
     wait = wait_cost(s, p, lead, max(policy.retry_ns, ready_ns - s.now_ns))
     young = s.now_ns < p.since_ns + policy.max_age_ns
-    able = can == 1 and tries < policy.max_tries
-    what = choose(hedge, wait, unwind, able, young and can != 2 and tries < policy.max_tries)
+    able = can == 1 and tries < _max_tries(s, p)
+    what = choose(hedge, wait, unwind, able, young and can != 2 and tries < _max_tries(s, p))
     if what == HEDGE and s.now_ns >= ready_ns:
         p.cost = _scaled(hedge)
         _hedge(s, slot, lead)
@@ -483,7 +487,7 @@ def _unwind(s: Any, slot: int, low: int) -> bool:
         extra = excess_lots(p, i, low)
         if a.order >= 0:
             live += 1
-        elif extra > 0 and a.tries < policy.max_tries:
+        elif extra > 0 and a.tries < _max_tries(s, p):
             if not tradable(leg, -a.side) or s.now_ns < a.next_try_ns:
                 later += 1
                 continue
@@ -498,6 +502,13 @@ def _unwind(s: Any, slot: int, low: int) -> bool:
         return True
     move(s, p, P_UNWINDING, UNWIND)
     return False
+
+
+@njit
+def _max_tries(s: Any, p: Any) -> int:
+    """Failed orders of a leg in a row before the way is given up; a rescue has two, and waits longer each time."""
+    tries = s.blotter.policies[p.strategy].max_tries
+    return min(tries, RESCUE_TRIES) if p.rescue > 0 else tries
 
 
 @njit
@@ -617,11 +628,11 @@ def _settle_lots(s: Any, p: Any, why: int) -> bool:
     for i in range(p.n_legs):
         a = p.legs[i]
         lag = lag_lots(p, i, lead)
-        left = a.side * (b.scratch_lots[i] - lag)
         b.scratch_steps[i] = a.side * (a.filled + lag)
         held = held or b.scratch_steps[i] != 0
-        a.filled += b.scratch_lots[i]
-        b.scratch_lots[i] = left
+        b.scratch_lots[i] = a.side * (b.scratch_lots[i] - lag)
+    for i in range(p.n_legs):
+        p.legs[i].filled = p.legs[i].side * (b.scratch_steps[i] + b.scratch_lots[i])
     if held:
         _hold(s, p)
     for i in range(p.n_legs):
