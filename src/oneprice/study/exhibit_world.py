@@ -20,6 +20,7 @@ from oneprice.risk.limits import Limits
 from oneprice.study.audit import Audit, audit
 from oneprice.study.oracle import Score, score, worths
 from oneprice.study.sweep import Sweep, sweep
+from oneprice.study.truth import confusion
 
 TITLE = "A gap that is money"
 SEED, MINUTES = 7, 5.0
@@ -117,9 +118,7 @@ def traded(
     say(0.3)
     latency = Latency(round(LATENCY_MS * 1e6), round(LATENCY_MS * 1e6))
     bounds = limits or Limits()
-    run = replay(
-        strategy, tapes, limits=bounds, latency=latency, seed=seed, out=out, extra={"exhibit": TITLE}
-    )
+    run = replay(strategy, tapes, limits=bounds, latency=latency, seed=seed, out=out)
     say(0.6)
     size = strategy.parameters["qty"]
     grid = sweep(
@@ -164,27 +163,6 @@ def fills_of(run: Run) -> dict[str, np.ndarray]:
         "fee": rows["limit"] * scale[leg],
         "package": rows["owner"],
     }
-
-
-def confusion(world: World, found: Audit, *, slack_ns: int = 20_000_000) -> dict[str, dict[str, int]]:
-    """For each kind of plant, how many got which class: that of the longest episode that overlaps it.
-
-    Episodes are timed by receipt, plants by the exchange: `slack_ns` covers the feed between them.
-    """
-    from oneprice.study.audit import CLASSES
-
-    e = found.episodes
-    buy = np.array([d.buy for d in found.directions])[e["direction"]] if len(e) else np.array([])
-    out: dict[str, dict[str, int]] = {}
-    for p in world.plants:
-        cheap = world.tapes[p.leg_cheap].leg
-        over = np.minimum(e["end_ns"], p.end_ns + slack_ns) - np.maximum(e["start_ns"], p.start_ns)
-        over = np.where(buy == cheap, over, -1)
-        best = int(np.argmax(over)) if len(over) else -1
-        label = CLASSES[e["label"][best]] if best >= 0 and over[best] >= 0 else "no gap seen"
-        kinds = out.setdefault(p.kind, {})
-        kinds[label] = kinds.get(label, 0) + 1
-    return dict(sorted(out.items(), key=lambda kv: (kv[0] != "real", kv[0])))
 
 
 def break_even_text(found: Sweep) -> str:

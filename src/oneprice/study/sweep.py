@@ -241,7 +241,9 @@ def run_point(
         strategy.with_params(**own), tapes, limits=limits, latency=Latency(ns, ns), fees=scaled, seed=seed
     )
     heads = run.rows[(run.rows["kind"] == EQUITY) & (run.rows["code"] == 0)]
-    steps = np.diff(heads["a"]).astype(np.float64) * 10.0**-run.report_scale
+    scales = run.engine.scales
+    decimals = scales.scale[scales.currencies.index(run.report_currency)]
+    steps = np.diff(heads["a"]).astype(np.float64) * 10.0**-decimals
     return Point(
         dict(setting), run.pnl(), len(run.fills()), len(run.commands()), run.closes() == 0, moments(steps)
     )
