@@ -132,7 +132,8 @@ def _band(band: Band, x: Scale, y: Scale) -> str:
 
 def _level(name: str, value: float, y: Scale) -> str:
     mark = svg.line(LEFT, y(value), WIDTH - RIGHT, y(value), svg.BAD, extra=' stroke-dasharray="2 4"')
-    return mark + svg.text(WIDTH - RIGHT - 4, y(value) - 4, name, anchor="end", size=11, fill=svg.BAD)
+    halo = ' paint-order="stroke" stroke="#ffffff" stroke-width="3"'
+    return mark + svg.text(LEFT + 6, y(value) - 5, name, size=11, fill=svg.BAD, extra=halo)
 
 
 SHAPES = {

@@ -140,8 +140,8 @@ def gap(run: RunData, packages: list[Package]) -> Exhibit:
     entries = [p for p in packages if p.opens]
     exits = [p for p in packages if not p.opens]
     marks = [
-        _mark_at("entry", entries, found, "up", svg.SERIES[2]),
-        _mark_at("exit", exits, found, "down", svg.SERIES[1]),
+        _marks_of("entry", entries, run, "up", svg.SERIES[2]),
+        _marks_of("exit", exits, run, "down", svg.SERIES[1]),
     ]
     lines = [Line(f"mid of {a} over mid of {b}", found.time_ns, found.mid_bp, step=True)]
     bands = [Band(f"its own mean ± {report.BAND_SIGMAS:g}σ", found.time_ns, found.low_bp, found.high_bp)]
@@ -194,12 +194,15 @@ def demo_exhibits(demo: dict[str, Any] | None) -> list[Exhibit]:
     return out
 
 
-def _mark_at(name: str, packages: list[Package], found: report.Gap, shape: str, colour: str) -> Mark:
-    times = np.array([p.opened_ns for p in packages], np.int64)
-    at = np.clip(np.searchsorted(found.time_ns, times, side="right") - 1, 0, max(len(found.time_ns) - 1, 0))
-    heights = found.mid_bp[at] if len(found.mid_bp) else np.zeros(len(times))
-    inside = np.isfinite(heights)
-    return Mark(name, times[inside], heights[inside], shape, colour)
+def _marks_of(name: str, packages: list[Package], run: RunData, shape: str, colour: str) -> Mark:
+    """Packages that filled both legs, at the gap of the mids on which they were decided."""
+    times, heights = [], []
+    for p in packages:
+        if 0 in p.decision_mid2 and 1 in p.decision_mid2:
+            one, two = (0.5 * p.decision_mid2[i] * report.tick_of(run.manifest, i) for i in (0, 1))
+            times.append(p.opened_ns)
+            heights.append(2e4 * (one - two) / (one + two))
+    return Mark(name, np.array(times, np.int64), np.array(heights), shape, colour)
 
 
 def inventory(run: RunData) -> Exhibit:

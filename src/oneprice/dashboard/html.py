@@ -5,6 +5,7 @@ Each exhibit stands under its header: source, licence, period, side, simultaneit
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from oneprice.dashboard import exhibits, svg
 from oneprice.dashboard.style import CSS, SCRIPT
 from oneprice.study.report import RunData, read_run
 
+SHOWN = 16  # rows of a table before the rest folds away
 HEADER_LABELS = {
     "source": "source",
     "licence": "licence",
@@ -127,7 +129,7 @@ def table(content: exhibits.Table) -> str:
     """A table; numbers are right aligned, and where `last_is_sum` the last row is set off."""
     if not content.rows:
         return f'<h3>{escape(content.title)}</h3><p class="none">{escape(content.empty)}</p>'
-    numeric = [all(isinstance(r[i], int | float) for r in content.rows) for i in range(len(content.columns))]
+    numeric = [all(is_number(r[i]) for r in content.rows) for i in range(len(content.columns))]
     head = "".join(
         f"<th{' class=n' if n else ''}>{escape(c)}</th>"
         for c, n in zip(content.columns, numeric, strict=True)
@@ -137,9 +139,18 @@ def table(content: exhibits.Table) -> str:
         cells = "".join(cell(v, n) for v, n in zip(row, numeric, strict=True))
         last = content.last_is_sum and i == len(content.rows) - 1
         rows.append(f"<tr{' class=sum' if last else ''}>{cells}</tr>")
+    body = f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows[:SHOWN])}</table></div>'
+    if len(rows) > SHOWN:
+        rest = f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows[SHOWN:])}</table></div>'
+        body += f"<details><summary>{len(rows) - SHOWN} more</summary>{rest}</details>"
     more = f'<p class="source">{escape(content.note)}</p>' if content.note else ""
     title = f"<h3>{escape(content.title)}</h3>" if content.title else ""
-    return f'{title}<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>{more}'
+    return f"{title}{body}{more}"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a cell is a number, or a decimal written out."""
+    return isinstance(value, int | float) or re.fullmatch(r"-?\d+\.\d+", str(value)) is not None
 
 
 def cell(value: Any, numeric: bool) -> str:
@@ -150,7 +161,7 @@ def cell(value: Any, numeric: bool) -> str:
         return f'<td class="n">{svg.number_text(value, 4)}</td>'
     if isinstance(value, int):
         return f'<td class="n">{svg.number_text(value, 0)}</td>'
-    text = str(value)
+    text = str(value).replace("-", "\u2212", 1) if numeric else str(value)
     return f'<td class="{"n" if numeric else "wrap" if len(text) > 40 else ""}">{escape(text)}</td>'
 
 

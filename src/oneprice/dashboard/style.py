@@ -21,7 +21,7 @@ p{margin:6px 0 12px;max-width:72ch}
 .claim b{display:block;font-size:17px}
 .cards{display:flex;flex-wrap:wrap;margin:22px 0;border:1px solid var(--line);
 border-width:1px 0 0 1px}
-.cards div{flex:1 0 148px;padding:13px 16px;border:1px solid var(--line);border-width:0 1px 1px 0}
+.cards div{flex:1 0 126px;padding:13px 16px;border:1px solid var(--line);border-width:0 1px 1px 0}
 .cards dt{color:var(--soft);font-size:12.5px}
 .cards dd{margin:2px 0 0;font-size:21px;font-weight:600;letter-spacing:-.01em}
 .cards dd small{font-size:12.5px;font-weight:400;color:var(--soft);margin-left:4px}
@@ -50,7 +50,8 @@ font:12.5px/1.5 ui-monospace,Menlo,Consolas,monospace}
 line-height:1.4;
 padding:6px 10px;border-radius:4px;white-space:pre;display:none;z-index:2}
 footer{margin-top:60px;color:var(--soft);font-size:13px;border-top:1px solid var(--line);padding-top:12px}
-@media(max-width:640px){main{padding:24px 16px 48px}h1{font-size:24px}}
+@media(max-width:640px){main{padding:24px 16px 48px}h1{font-size:24px}
+.chart{overflow-x:auto}.chart svg{min-width:600px}}
 @media print{main{max-width:none;padding:0}h2{break-after:avoid}.chart,tr,.cards{break-inside:avoid}
 details:not([open])>*:not(summary){display:none}.tip{display:none!important}@page{margin:16mm}}
 """

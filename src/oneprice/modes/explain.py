@@ -51,6 +51,9 @@ class Package:
     n_refused: int = 0
     planned: dict[int, int] = field(default_factory=dict)  # leg -> signed lots of its first order
     filled: dict[int, int] = field(default_factory=dict)  # leg -> signed lots
+    decision_mid2: dict[int, int] = field(
+        default_factory=dict
+    )  # leg -> doubled mid behind its first filled order
     worst_naked: float = 0.0
     naked_ms: float = 0.0
     legging_cost: float = 0.0
@@ -142,7 +145,6 @@ def measure_legging(p: Package, manifest: Manifest) -> None:
     net is not 0. The cost is the sum over fills of q (mid_0 - mid_d): mid_d is the mid behind the fill's
     order, mid_0 that behind the first filled order of the same leg. A minus is a cost.
     """
-    first_mid2: dict[int, int] = {}
     net: dict[str, float] = defaultdict(float)
     gross = 0.0
     since = 0
@@ -152,7 +154,7 @@ def measure_legging(p: Package, manifest: Manifest) -> None:
         quantity = int(row["side"]) * int(row["qty"]) * unit(facts, int(row["price"]))
         mid2 = int(row["limit"])
         tick = float(facts.get("tick", 1.0))
-        p.legging_cost += quantity * 0.5 * tick * (first_mid2.setdefault(leg, mid2) - mid2)
+        p.legging_cost += quantity * 0.5 * tick * (p.decision_mid2.setdefault(leg, mid2) - mid2)
         p.cost_currency = str(facts.get("quote", ""))
         if since:
             p.naked_ms += (now - since) / 1e6
