@@ -89,7 +89,7 @@ def test_changed_bytes_are_refused(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_cold_cache_says_what_is_missing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without network: the file, its digest, the reason and the command that gets it; nothing half-written."""
+    """Without network: the file, its digest, why, and the command that gets it; nothing half-written."""
     told = SimpleNamespace(stderr="WARNING: retrying\nERROR: No matching distribution found\n", returncode=1)
     calls: list[list[str]] = []
     monkeypatch.setattr(subprocess, "run", lambda command, **kw: calls.append(command) or told)
