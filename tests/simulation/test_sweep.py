@@ -103,7 +103,7 @@ def test_deflated_counts_all_tries() -> None:
 
 
 def test_bad_grids_are_refused() -> None:
-    """Misspelt parameters are listed; empty axes, negative latencies and missing fees say what was expected."""
+    """Misspelt parameters are listed; empty axes and negative latencies say what was expected."""
     with pytest.raises(ConfigError, match="did you mean 'edge_bp'"):
         sweep(cross_market, tapes(), edge_pb=[1])
     with pytest.raises(ConfigError, match="qty: expected at least one value"):

@@ -181,7 +181,7 @@ def _quote(v: Any, price: float, now: int, rng: np.random.Generator) -> None:
         v["mid"] = v["last"] = 0.5 * (bid + ask) * TICK
     v["quote_ns"] = now - (5_000_000_000 if 0.93 <= draw < 0.96 else 0)
     for name in ("venue_ns", "quote_exchange_ns"):
-        if name in VIEW.fields:
+        if name in (VIEW.names or ()):
             v[name] = v["quote_ns"] - 2_000_000
 
 

@@ -53,7 +53,7 @@ class Traded:
         books = "the books close exactly" if self.run.closes() == 0 else "THE BOOKS DO NOT CLOSE"
         return (
             f"{s.real_traded} of {s.real_worth} planted gaps worth it were traded, {s.decoys_traded} decoys;"
-            f" {100.0 * s.share:.0f} % of what the oracle makes with one package a gap and equal latency and fees;"
+            f" {100.0 * s.share:.0f} % of what the oracle makes with one package a gap, latency and fees equal;"
             f" {books}."
         )
 
