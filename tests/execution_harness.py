@@ -1,7 +1,8 @@
-"""A tiny fake venue for execution tests: builds a STATE, plays strategy, gate, ledger and venue from plain Python.
+"""A tiny fake venue for execution tests: builds a STATE, plays strategy, gate, ledger and venue from plain
+Python.
 
-The gate approves everything unless a test says otherwise; the ledger is a sum of lots. Venue answers are sent by the
-test in any order it likes. Not a simulation: the test is the venue.
+The gate approves everything unless a test says otherwise; the ledger is a sum of lots. Venue answers are
+sent by the test in any order it likes. Not a simulation: the test is the venue.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _touch(s: int, leg: int) -> None:
 
 @njit
 def _timer(s: int, ev: int) -> None:
-    planner.timer_fired(_state(s), _event(ev))
+    B.timer_fired(_state(s), _event(ev))
     package.on_timer(_state(s), _event(ev))
 
 
@@ -80,7 +81,9 @@ def _unhedged(s: int, underlying: int) -> float:
 class World:
     """Two or more linear legs (one tick = 0.01, one lot = 0.001 unless told) and one or more strategies."""
 
-    def __init__(self, n_legs: int = 2, n_strategies: int = 1, policy: PackagePolicy | None = None, **leg: Any) -> None:
+    def __init__(
+        self, n_legs: int = 2, n_strategies: int = 1, policy: PackagePolicy | None = None, **leg: Any
+    ) -> None:
         self.arena = build_arena(
             STATE,
             {
@@ -91,10 +94,23 @@ class World:
             },
         )
         self.s = self.arena.state[0]
-        self.s["n_legs"], self.s["n_strategies"], self.s["epoch"], self.s["now_ns"] = n_legs, n_strategies, 3, SECOND
+        self.s["n_legs"], self.s["n_strategies"], self.s["epoch"], self.s["now_ns"] = (
+            n_legs,
+            n_strategies,
+            3,
+            SECOND,
+        )
         self.legs = self.arena.section("legs", R.LEG)
         for name, value in (
-            dict(tick=0.01, lot=0.001, money_num=500, taker_fee_e9=500_000, min_lots=1, lot_step=1, stale_ns=SECOND)
+            dict(
+                tick=0.01,
+                lot=0.001,
+                money_num=500,
+                taker_fee_e9=500_000,
+                min_lots=1,
+                lot_step=1,
+                stale_ns=SECOND,
+            )
             | dict(bid_ticks=10_000, bid_lots=500, ask_ticks=10_002, ask_lots=500, mid2_ticks=20_002)
             | leg
         ).items():
@@ -171,13 +187,15 @@ class World:
     def ack(self, c: np.void) -> int:
         return self.own(R.ACK, client_id=c["client_id"], leg=c["leg"], side=c["side"])
 
-    def fill(self, c: np.void, lots: int, price: int | None = None, exec_id: int | None = None, flags: int = 0) -> int:
+    def fill(
+        self, c: np.void, lots: int, price: int | None = None, exec_id: int | None = None, flags: int = 0
+    ) -> int:
         if exec_id is None:
             self.exec_id += 1
             exec_id = self.exec_id
         return self.own(
-            R.FILL, client_id=c["client_id"], leg=c["leg"], side=c["side"], qty=lots, seq=exec_id, flag_bits=flags,
-            price=c["price"] if price is None else price,
+            R.FILL, client_id=c["client_id"], leg=c["leg"], side=c["side"], qty=lots, seq=exec_id,
+            flag_bits=flags, price=c["price"] if price is None else price,
         )  # fmt: skip
 
     def canceled(self, c: np.void) -> int:
@@ -271,13 +289,20 @@ class World:
         return [o for o in got if B.PLANNED <= o["state"] <= B.UNKNOWN]
 
     def check(self) -> None:
-        """Nothing forgotten: every lot is held, residual or inside a package; open lots are those of live orders."""
+        """Nothing forgotten: every lot is held, residual or inside a package; open lots are those of live
+        orders."""
         for k in range(len(self.positions)):
             for leg in range(len(self.legs)):
                 parts = (self.held(leg, k), self.residual(leg, k), self.in_packages(leg, k))
-                assert self.position(leg, k) == sum(parts), f"leg {leg}: held, residual, in packages = {parts}"
+                assert self.position(leg, k) == sum(parts), (
+                    f"leg {leg}: held, residual, in packages = {parts}"
+                )
                 for side, name in ((1, "open_buy_lots"), (-1, "open_sell_lots")):
-                    live = [o for o in self.live_orders() if (o["strategy"], o["leg"], o["side"]) == (k, leg, side)]
+                    live = [
+                        o
+                        for o in self.live_orders()
+                        if (o["strategy"], o["leg"], o["side"]) == (k, leg, side)
+                    ]
                     assert int(self.positions[k, leg][name]) == sum(int(o["open_lots"]) for o in live)
         assert int(self.b["n_open_orders"]) == len(self.live_orders())
         assert int(self.legs["open_buy_lots"].sum()) == int(self.positions["open_buy_lots"].sum())

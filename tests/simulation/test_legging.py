@@ -1,7 +1,8 @@
-"""The legging conformance suite: what users of today's systems suffer from, as cases against the package order.
+"""The legging conformance suite: what users of today's systems suffer from, as cases against the package
+order.
 
-Cases are numbered as the field report lists them, 1 to 13. After every case each lot is held hedged, in the residual
-ledger, or inside an open package (`World.check`): nothing is forgotten. Leg 0 is bought, leg 1 sold.
+Cases are numbered as the field report lists them, 1 to 13. After every case each lot is held hedged, in the
+residual ledger, or inside an open package (`World.check`): nothing is forgotten. Leg 0 is bought, leg 1 sold.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import itertools
 
 import numpy as np
 import pytest
-from execution_harness import MS, SECOND, World
 
+from execution_harness import MS, SECOND, World
 from oneprice.core import records as R
 from oneprice.execution import blotter as B
 from oneprice.execution.intents import cancel, package, package_begin, package_leg
@@ -37,7 +38,8 @@ def w() -> World:
 
 
 def test_both_legs_fill(w: World) -> None:
-    """The plain way: both legs at once as immediate limits; planned, working, partly hedged, closed; all lots held."""
+    """The plain way: both legs at once as immediate limits; planned, working, partly hedged, closed; all
+    lots held."""
     a, b = open_pair(w)
     assert what([a, b]) == [(R.NEW, 0, 1, 10), (R.NEW, 1, -1, 10)]
     assert int(a["tif"]) & R.IOC
@@ -140,7 +142,8 @@ def test_04_small_maker_fills_accumulate_until_the_hedge_is_big_enough() -> None
 
 
 def test_04_residuals_of_packages_add_up_and_are_rescued() -> None:
-    """4. Residuals of several packages accumulate; when they reach the minimum a rescue package hedges them."""
+    """4. Residuals of several packages accumulate; when they reach the minimum a rescue package hedges
+    them."""
     w = World()
     w.legs[1]["min_lots"] = 5
     for key in (1, 2):
@@ -163,7 +166,8 @@ def test_04_residuals_of_packages_add_up_and_are_rescued() -> None:
 
 
 def test_05_orders_are_marketable_limits_inside_a_band() -> None:
-    """5. No order is without a limit: the first go at the intent's price, a chase stays within band_bp of it."""
+    """5. No order is without a limit: the first go at the intent's price, a chase stays within band_bp of
+    it."""
     w = World(policy=PackagePolicy(band_bp=10.0, max_age_ns=60 * SECOND))
     a, b = open_pair(w)
     assert (int(a["price"]), int(b["price"])) == (10_002, 10_000)
@@ -283,7 +287,8 @@ def test_09_no_new_package_while_the_hedge_is_pending(w: World) -> None:
 
 
 def test_10_closing_is_not_repeated_beyond_the_position(w: World) -> None:
-    """10. A close asked for at every event closes once: `reduce` is bounded by the position, also under other keys."""
+    """10. A close asked for at every event closes once: `reduce` is bounded by the position, also under
+    other keys."""
     a, b = open_pair(w)
     w.fill(a, 10)
     w.fill(b, 10)
@@ -299,7 +304,8 @@ def test_10_closing_is_not_repeated_beyond_the_position(w: World) -> None:
 
 
 def test_11_stopping_between_the_legs_leaves_no_residue(w: World) -> None:
-    """11. The strategy gives up between the legs: what is filled is hedged or unwound, then the package ends."""
+    """11. The strategy gives up between the legs: what is filled is hedged or unwound, then the package
+    ends."""
     (maker,) = open_pair(w, **POST)
     w.ack(maker)
     w.fill(maker, 5)
@@ -315,7 +321,8 @@ def test_11_stopping_between_the_legs_leaves_no_residue(w: World) -> None:
 
 
 def test_12_timer_cancel_race_keeps_the_legs_equal() -> None:
-    """12. The timer cancels the posted leg while it fills: the legs end equal; a timer of an ended package is nobody's."""
+    """12. The timer cancels the posted leg while it fills: the legs end equal; a timer of an ended package
+    is nobody's."""
     w = World(policy=PackagePolicy(rest_ns=100 * MS))
     (maker,) = open_pair(w, **POST)
     w.ack(maker)
@@ -353,7 +360,8 @@ def test_12_ratios_are_hedged_exactly() -> None:
 
 
 def test_13_a_closed_leg_is_not_hammered(w: World) -> None:
-    """13. The passive leg's session is closed: no order is sent into it, the residual is unwound or reported."""
+    """13. The passive leg's session is closed: no order is sent into it, the residual is unwound or
+    reported."""
     a, b = open_pair(w)
     w.fill(a, 10)
     w.status(1, R.CLOSED_SESSION)
@@ -374,7 +382,8 @@ def test_13_a_closed_leg_is_not_hammered(w: World) -> None:
 
 
 def test_13_reject_storm_backs_off_and_reports() -> None:
-    """13. Every order of a leg is rejected for an hour: tens of orders, not thousands; then rows tell of the residual."""
+    """13. Every order of a leg is rejected for an hour: tens of orders, not thousands; then rows tell of the
+    residual."""
     w = World()
     a, b = open_pair(w)
     w.fill(a, 10)
@@ -418,7 +427,8 @@ def test_refused_leg_is_handled(w: World) -> None:
 
 
 def test_ambiguous_leg_is_waited_for_and_reported() -> None:
-    """The link breaks with a leg in flight: nothing is invented; the package waits, says so, and ends by the venue's word."""
+    """The link breaks with a leg in flight: nothing is invented; the package waits, says so, and ends by the
+    venue's word."""
     w = World(policy=PackagePolicy(response_ns=SECOND))
     a, b = open_pair(w)
     w.own(R.LINK, leg=1, flag_bits=R.AMBIGUOUS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from execution_harness import MS, World
 
+from execution_harness import MS, World
 from oneprice.core import records as R
 from oneprice.execution import blotter as B
 from oneprice.execution.intents import cancel, cancel_all, quote, target, timer
@@ -204,7 +204,8 @@ def test_smaller_quote_is_amended_keeping_the_queue(w: World) -> None:
 
 
 def test_moved_quote_is_cancelled_then_sent_once(w: World) -> None:
-    """Another price: cancel, and the new order only when the cancel is confirmed; wishes in between replace each other."""
+    """Another price: cancel, and the new order only when the cancel is confirmed; wishes in between replace
+    each other."""
     c = resting(w)
     for price in (99.99, 100.0):
         quote(w.orders, 7, 0, 1, price, 0.01)
@@ -216,7 +217,8 @@ def test_moved_quote_is_cancelled_then_sent_once(w: World) -> None:
 
 
 def test_filled_while_moving_does_not_send_the_old_wish(w: World) -> None:
-    """The order filled while it was being moved: the strategy decides anew, no second order goes out by itself."""
+    """The order filled while it was being moved: the strategy decides anew, no second order goes out by
+    itself."""
     c = resting(w)
     quote(w.orders, 7, 0, 1, 100.0, 0.01)
     w.ask()
@@ -241,7 +243,8 @@ def test_rejected_quote_backs_off(w: World) -> None:
 
 
 def test_target_trades_the_difference_once(w: World) -> None:
-    """A target is a position: one IOC for what is missing, nothing while it works, nothing when it is there."""
+    """A target is a position: one IOC for what is missing, nothing while it works, nothing when it is
+    there."""
     for _ in range(2):
         target(w.orders, 0, 0.01, 100.02)
         w.ask()
@@ -317,7 +320,8 @@ def test_bad_intents_are_refused(w: World, bad: dict[str, float]) -> None:
 
 
 def test_slots_are_reused_oldest_first_and_late_fills_still_find_home(w: World) -> None:
-    """2,500 orders through 1,024 slots; a late fill of a recycled order is an orphan with a row, not a wrong booking."""
+    """2,500 orders through 1,024 slots; a late fill of a recycled order is an orphan with a row, not a wrong
+    booking."""
     first = resting(w)
     cancel(w.orders, 7)
     w.ask()

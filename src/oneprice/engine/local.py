@@ -218,6 +218,7 @@ def dispatch(s: Any) -> None:
             orders.approved(s, o, action)
         else:
             orders.refused(s, o, action, reason)
+            package.review(s)  # what the refused leg leaves behind may ask for more, at the end of this list
         i += 1
     blotter.n_requests = 0
 

@@ -1,7 +1,8 @@
-"""The bounded state of execution: orders, packages, residuals, quotes, timers, requests, in one nested record.
+"""The bounded state of execution: orders, packages, residuals, quotes, timers, requests, in one nested
+record.
 
-`s.blotter` of the STATE record. Nothing here grows: a full pool is a refusal that is written down. Slots of done
-orders and packages are reused oldest first, so that what arrives late still finds its order.
+`s.blotter` of the STATE record. Nothing here grows: a full pool is a refusal that is written down. Slots of
+done orders and packages are reused oldest first, so that what arrives late still finds its order.
 """
 
 from __future__ import annotations
@@ -17,9 +18,20 @@ from oneprice.execution.intents import INTENTS
 # ---------------------------------------------------------------- states of an order
 FREE, PLANNED, IN_FLIGHT, WORKING, PARTIAL, PENDING_CANCEL, PENDING_AMEND, UNKNOWN = 0, 1, 2, 3, 4, 5, 6, 7
 FILLED, CANCELLED, REJECTED, TURNED_DOWN = 8, 9, 10, 11  # done; TURNED_DOWN: by our own gate
-ORDER_STATES = (
-    "free planned in_flight working partial pending_cancel pending_amend ambiguous filled canceled rejected refused"
-).split()
+ORDER_STATES = [
+    "free",
+    "planned",
+    "in_flight",
+    "working",
+    "partial",
+    "pending_cancel",
+    "pending_amend",
+    "ambiguous",
+    "filled",
+    "canceled",
+    "rejected",
+    "refused",
+]
 
 # ---------------------------------------------------------------- what an order is for
 ROLE_QUOTE, ROLE_TARGET, ROLE_OPEN, ROLE_HEDGE, ROLE_UNWIND = 1, 2, 3, 4, 5
@@ -29,8 +41,29 @@ P_FREE, P_PLANNED, P_WORKING, P_PARTLY, P_RESIDUAL, P_UNWINDING, P_FLAT, P_CLOSE
 PACKAGE_STATES = ("free", "planned", "working", "partly_hedged", "residual", "unwinding", "flat", "closed")
 
 # RESIDUAL_ROW.code: why signed lots stand unhedged
-RES_LEFT, RES_BELOW_MIN, RES_LATE_FILL, RES_ORPHAN, RES_FORCED, RES_UNKNOWN, RES_NETTED, RES_OVERFLOW, RES_CARRIED = range(1, 10)
-RESIDUAL_CODES = ("", "left", "below_min", "late_fill", "orphan", "forced", "unknown", "netted", "overflow", "carried")
+(
+    RES_LEFT,
+    RES_BELOW_MIN,
+    RES_LATE_FILL,
+    RES_ORPHAN,
+    RES_FORCED,
+    RES_UNKNOWN,
+    RES_NETTED,
+    RES_OVERFLOW,
+    RES_CARRIED,
+) = range(1, 10)
+RESIDUAL_CODES = (
+    "",
+    "left",
+    "below_min",
+    "late_fill",
+    "orphan",
+    "forced",
+    "unknown",
+    "netted",
+    "overflow",
+    "carried",
+)
 
 NEVER = 1 << 62
 N_DESIRES, N_RESIDUALS, N_HELD, N_SEEN, SEEN_WAYS, N_COOLING = 128, 256, 64, 1024, 8, 128
@@ -163,13 +196,15 @@ RESIDUAL = record(
     ]
 )
 
-HELD = record(  # what closed packages left hedged, so that a leg lost later can be matched by closing the others
-    [
-        ("strategy", "i8"),
-        ("n_legs", "i8"),
-        ("leg", "i8", (N_PACKAGE_LEGS,)),  # ascending
-        ("lots", "i8", (N_PACKAGE_LEGS,)),  # signed
-    ]
+HELD = (
+    record(  # what closed packages left hedged, so that a leg lost later can be matched by closing the others
+        [
+            ("strategy", "i8"),
+            ("n_legs", "i8"),
+            ("leg", "i8", (N_PACKAGE_LEGS,)),  # ascending
+            ("lots", "i8", (N_PACKAGE_LEGS,)),  # signed
+        ]
+    )
 )
 
 DESIRE = record(
@@ -207,7 +242,10 @@ BLOTTER = record(
         ("n_held", "i8"),
         ("n_desires", "i8"),
         ("residual_due", "i8"),
-        ("want_reducing", "i8"),  # something could not be explained (orphan fill, ledger full): ask for REDUCING
+        (
+            "want_reducing",
+            "i8",
+        ),  # something could not be explained (orphan fill, ledger full): ask for REDUCING
         ("n_orphans", "i8"),
         ("n_duplicates", "i8"),
         ("n_overfills", "i8"),

@@ -1,8 +1,8 @@
 """What a strategy may ask for. Intents are levels with keys, not edges: asking twice is asking once.
 
-The helpers are plain functions compiled with `njit`; called from plain Python with `np.record` arguments they act on
-the same memory. They never fail: a wild leg, NaN or a full list is written down and execution answers with a REFUSED
-row (`bad_intent`, `pool_full`).
+The helpers are plain functions compiled with `njit`; called from plain Python with `np.record` arguments
+they act on the same memory. They never fail: a wild leg, NaN or a full list is written down and execution
+answers with a REFUSED row (`bad_intent`, `pool_full`).
 
 | helper | meaning |
 |---|---|
@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 
 from oneprice.core.jit import njit
 from oneprice.core.records import N_INTENTS, POST_ONLY, record
@@ -51,23 +52,23 @@ INTENTS = record(
 )
 
 
-@njit
+@register_jitable  # plain when called from Python: numba cannot unbox an EVENT, whose fields overlap
 def fresh(event: Any, a: Any, b: Any) -> bool:
     """Are both quotes young enough to form a spread?
 
-    The age of a quote is the larger of the time since it was received and the time since the venue sent it, the
-    latter on the local clock plus the bound of the clock's error. Each leg is held to its own `stale_ns`.
+    The age of a quote is the larger of the time since it was received and the time since the venue sent it,
+    the latter on the local clock plus the bound of the clock's error. Each leg is held to its own `stale_ns`.
     """
-    return _young(event, a) and _young(event, b)
+    return _young(event.receive_ns, a) and _young(event.receive_ns, b)
 
 
 @njit
-def _young(event: Any, v: Any) -> bool:
+def _young(now_ns: int, v: Any) -> bool:
     if v.quote_ns <= 0:
         return False
-    age = event.receive_ns - v.quote_ns
+    age = now_ns - v.quote_ns
     if v.venue_ns > 0:
-        age = max(age, event.receive_ns - v.venue_ns)
+        age = max(age, now_ns - v.venue_ns)
     return age + v.clock_bound_ns <= v.stale_ns
 
 
@@ -99,8 +100,9 @@ def package_begin(
 ) -> int:
     """Begin a package of `qty` underlying units; returns its handle for `package_leg` (-1: the list is full).
 
-    `maker` is the leg to post first (-1: all legs at once as marketable limits), `timeout_ns` how long it may rest
-    (0: the policy's), `reduce` allows only what makes each leg's position smaller. No-op while `key` is open.
+    `maker` is the leg to post first (-1: all legs at once as marketable limits), `timeout_ns` how long it
+    may rest (0: the policy's), `reduce` allows only what makes each leg's position smaller. No-op while
+    `key` is open.
     """
     i = _add(orders, I_PACKAGE, key)
     if i >= 0:
@@ -114,7 +116,8 @@ def package_begin(
 
 @njit
 def package_leg(orders: Any, k: int, leg: int, side: int, ratio: float, price: float) -> None:
-    """Add a leg: `ratio` units of it a unit of the package, bought (side 1) or sold (-1), no worse than `price`."""
+    """Add a leg: `ratio` units of it a unit of the package, bought (side 1) or sold (-1), no worse than
+    `price`."""
     i = _add(orders, I_LEG, 0)
     if i >= 0:
         it = orders.intent[i]
@@ -136,7 +139,8 @@ def package(
     timeout_ns: int = 0,
     reduce: bool = False,
 ) -> None:
-    """Buy one leg and sell another as one package: `buy` and `sell` are (leg, limit price). No-op while `key` is open."""
+    """Buy one leg and sell another as one package: `buy` and `sell` are (leg, limit price). No-op while
+    `key` is open."""
     k = package_begin(orders, key, qty, maker, timeout_ns, reduce)
     package_leg(orders, k, buy[0], 1, 1.0, buy[1])
     package_leg(orders, k, sell[0], -1, 1.0, sell[1])
@@ -144,7 +148,8 @@ def package(
 
 @njit
 def quote(orders: Any, key: int, leg: int, side: int, price: float, qty: float, tif: int = POST_ONLY) -> None:
-    """This order should rest under `key`; the difference is kept, amended or cancelled and sent anew. qty 0 withdraws."""
+    """This order should rest under `key`; the difference is kept, amended or cancelled and sent anew. qty 0
+    withdraws."""
     i = _add(orders, I_QUOTE, key)
     if i >= 0:
         it = orders.intent[i]
@@ -176,7 +181,8 @@ def timer(orders: Any, key: int, at_ns: int) -> None:
 
 @njit
 def cancel(orders: Any, key: int) -> None:
-    """Withdraw the quote of `key`, or give up the package of `key`: what is filled of it is hedged or unwound."""
+    """Withdraw the quote of `key`, or give up the package of `key`: what is filled of it is hedged or
+    unwound."""
     _add(orders, I_CANCEL, key)
 
 

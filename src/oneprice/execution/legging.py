@@ -1,6 +1,8 @@
-"""How unbalanced a package is, what each way out costs, and which way is cheapest. Pure functions of its state.
+"""How unbalanced a package is, what each way out costs, and which way is cheapest. Pure functions of its
+state.
 
-With f_i filled and n_i planned lots, the matched fraction is m = min f_i / n_i and the lead M = max f_i / n_i:
+With f_i filled and n_i planned lots, the matched fraction is m = min f_i / n_i and the lead M = max f_i /
+n_i:
 
     lag_i    = floor(M n_i) - f_i      lots to trade so that leg i catches up with the leading leg
     excess_i = f_i - ceil(m n_i)       lots to trade back so that leg i is no further than the lagging one
@@ -8,10 +10,11 @@ With f_i filled and n_i planned lots, the matched fraction is m = min f_i / n_i 
 Costs in the quote currency, for the lots concerned (they are compared only with each other):
 
     hedge  = sum over lagging legs   lag   * (touch worse than the limit by) + taker fee
-    wait   = sum over lagging legs   taker fee + lambda * lag * E|move over the wait|, at least half the spread
-    unwind = sum over leading legs   excess * (average entry - touch on the way back) + taker fee
+    wait   = sum over lagging legs   taker fee + lambda * lag * E|move over the wait|, at least half the
+    spread unwind = sum over leading legs   excess * (average entry - touch on the way back) + taker fee
 
-E|move| comes from an EWMA of squared mid moves a nanosecond, starting from the policy's `vol_bp`; E|x| = 0.8 sigma.
+E|move| comes from an EWMA of squared mid moves a nanosecond, starting from the policy's `vol_bp`; E|x| = 0.8
+sigma.
 """
 
 from __future__ import annotations
@@ -93,13 +96,14 @@ def far_touch(leg: Any, side: int) -> int:
 @njit
 def band_edge(price: int, side: int, band_bp: float) -> int:
     """The worst price of a chase: `band_bp` beyond `price` (at least one tick)."""
-    room = max(int(math.ceil(abs(price) * band_bp * 1e-4)), 1)
+    room = max(math.ceil(abs(price) * band_bp * 1e-4), 1)
     return price + side * room
 
 
 @njit
 def min_order(leg: Any, price: int) -> int:
-    """Least lots the venue takes at a price: min_lots, and min_notional in lots (linear legs), up to a lot step."""
+    """Least lots the venue takes at a price: min_lots, and min_notional in lots (linear legs), up to a lot
+    step."""
     lots = max(leg.min_lots, 1)
     if leg.min_notional > 0 and leg.contract != INVERSE:
         unit = abs(2 * price) * leg.money_num
@@ -165,7 +169,8 @@ def prior_rate(leg: Any, vol_bp: float) -> float:
 
 @njit
 def hedge_cost(s: Any, p: Any, lead: int) -> float:
-    """Cost of catching up now at the touch, against the package's limits; every lagging leg must be tradable."""
+    """Cost of catching up now at the touch, against the package's limits; every lagging leg must be
+    tradable."""
     legs = legs_of(s)
     total = 0.0
     for i in range(p.n_legs):
@@ -174,7 +179,9 @@ def hedge_cost(s: Any, p: Any, lead: int) -> float:
             a = p.legs[i]
             leg = legs[a.leg]
             touch = far_touch(leg, a.side)
-            total += quote_value(leg, float(a.side * (touch - a.limit)), touch) * lots + taker_fee(leg, lots, touch)
+            total += quote_value(leg, float(a.side * (touch - a.limit)), touch) * lots + taker_fee(
+                leg, lots, touch
+            )
     return total
 
 
@@ -198,7 +205,8 @@ def wait_cost(s: Any, p: Any, lead: int, wait_ns: int) -> float:
 
 @njit
 def unwind_cost(s: Any, p: Any, low: int) -> float:
-    """Cost of trading the excess back at the touch against its average entry; infinite where it cannot be done."""
+    """Cost of trading the excess back at the touch against its average entry; infinite where it cannot be
+    done."""
     legs = legs_of(s)
     total = 0.0
     for i in range(p.n_legs):
@@ -218,7 +226,8 @@ def unwind_cost(s: Any, p: Any, low: int) -> float:
 
 @njit
 def hedgeable(s: Any, p: Any, lead: int) -> int:
-    """May the lagging legs be sent now? 0 no (closed, empty, outside the band), 1 yes, 2 all are below their minimum."""
+    """May the lagging legs be sent now? 0 no (closed, empty, outside the band), 1 yes, 2 all are below their
+    minimum."""
     legs = legs_of(s)
     band_bp = s.blotter.policies[p.strategy].band_bp
     small = True
@@ -240,7 +249,8 @@ def hedgeable(s: Any, p: Any, lead: int) -> int:
 
 @njit
 def choose(hedge: float, wait: float, unwind: float, can_hedge: bool, may_wait: bool) -> int:
-    """The cheapest way out; ties go to hedging, then waiting. Unwinding is what is left when nothing else may be done."""
+    """The cheapest way out; ties go to hedging, then waiting. Unwinding is what is left when nothing else
+    may be done."""
     if can_hedge and hedge <= unwind and (hedge <= wait or not may_wait):
         return HEDGE
     if may_wait and wait <= unwind:

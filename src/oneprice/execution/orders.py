@@ -5,12 +5,11 @@
 | planned | asked for, not through the gate | approved → in_flight · refused |
 | in_flight | sent, no answer yet | ACK → working · FILL · REJECT · CANCELED |
 | working, partial | resting | FILL · CANCELED · a request to cancel or amend |
-| pending_cancel, pending_amend | the request is sent; **fills still count** | FILL · CANCELED · CANCEL_REJECT · ACK, REJECT (amend) |
-| ambiguous | the link broke or cancels bounce: nothing is assumed | ACK, FILL, REJECT or CANCELED of the venue only |
-| filled, canceled, rejected, refused | done; a late fill is still booked and told | its slot is reused, the oldest first |
+| pending_cancel, pending_amend | asked; fills still count | FILL, CANCELED, CANCEL_REJECT, ACK, REJECT |
+| ambiguous | link broken, cancels bounce: nothing is assumed | the venue's ACK, FILL, REJECT or CANCELED |
+| filled, canceled, rejected, refused | done; a late fill is still booked | its slot is reused, oldest first |
 
-The client id holds the session epoch (20 bits), the strategy (6) and a counter (37) whose low bits are the order's
-slot, so an answer finds its order without a search. Fills are counted once per (client_id, execution id); a fill of
+Fills are counted once per (client_id, execution id); a fill of
 no known order becomes a residual with a row and a wish for REDUCING, never nothing.
 """
 
@@ -23,7 +22,6 @@ from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
     AMBIGUOUS,
-    AMEND,
     BUY,
     CANCEL,
     CANCEL_REJECT,
@@ -35,9 +33,6 @@ from oneprice.core.records import (
     LINK,
     N_ORDERS,
     NEW,
-    NO_PRICE,
-    POST_ONLY,
-    R_POOL_FULL,
     REFUSED,
     REJECT,
 )
@@ -45,7 +40,6 @@ from oneprice.execution.blotter import (
     BLOTTER,
     CANCELLED,
     FILLED,
-    FREE,
     IN_FLIGHT,
     N_SEEN,
     P_FLAT,
@@ -67,161 +61,13 @@ from oneprice.execution.blotter import (
     backoff_ns,
     init_blotter,
 )
-from oneprice.execution.residual import add_residual, forced_fill, holder_of
+from oneprice.execution.order_pool import is_live, order_of, strategy_of
+from oneprice.execution.residual import add_residual, forced_fill
 
 __all__ = ["BLOTTER", "init_blotter"]
 
-MAX_COUNTER = 1 << 37
 CHANGED, ENDED, BAD, BOUNCED = 0, 1, 2, 3  # what `tell` tells
 MAX_CANCEL_REJECTS = 3  # then nobody knows: ambiguous until the venue says
-
-
-@njit
-def is_live(o: Any) -> bool:
-    """Something of the order may still fill, as far as we know."""
-    return o.state >= PLANNED and o.state <= UNKNOWN
-
-
-@njit
-def order_of(s: Any, client_id: int) -> int:
-    """Slot of the order with this client id, or -1."""
-    if client_id <= 0:
-        return -1
-    i = client_id & (N_ORDERS - 1)
-    return i if s.blotter.orders[i].client_id == client_id else -1
-
-
-@njit
-def strategy_of(s: Any, ev: Any) -> int:
-    """Whose fill it is: its order's strategy, else the id's, else who holds the leg hedged the other way, else 0."""
-    i = order_of(s, ev.client_id)
-    if i >= 0:
-        return s.blotter.orders[i].strategy
-    if ev.client_id > 0:
-        k = (ev.client_id >> 37) & 63
-        if k < s.n_strategies:
-            return k
-    k = holder_of(s, ev.leg, -ev.side)
-    return k if k >= 0 else 0
-
-
-# ---------------------------------------------------------------- making and asking
-
-
-@njit
-def new_order(s: Any, strategy: int, leg: int, side: int, price: int, lots: int, tif: int, key: int) -> int:
-    """A planned order with a client id, or -1 when the pool is full (a REFUSED row says so).
-
-    The caller sets role, package and desire, then calls `request`.
-    """
-    b = s.blotter
-    slot = b.order_ring[b.order_head]
-    counter = (s.next_counter + N_ORDERS - 1 - slot) // N_ORDERS * N_ORDERS + slot
-    if counter == 0:
-        counter = N_ORDERS
-    if b.order_free == 0 or counter >= MAX_COUNTER:
-        refuse(s, strategy, leg, side, (price, lots), key, R_POOL_FULL)
-        return -1
-    b.order_head = (b.order_head + 1) % N_ORDERS
-    b.order_free -= 1
-    b.n_open_orders += 1
-    s.next_counter = counter + 1
-    o = b.orders[slot]
-    o.client_id = (s.epoch << 43) | (strategy << 37) | counter
-    o.price = price
-    o.lots = lots
-    o.filled = 0
-    o.open_lots = 0
-    o.key = key
-    o.sent_ns = 0
-    o.ack_ns = 0
-    o.done_ns = 0
-    o.new_price = price
-    o.new_lots = lots
-    o.package_id = -1
-    o.mate_num = 1
-    o.mate_den = 1
-    o.leg = leg
-    o.strategy = strategy
-    o.package = -1
-    o.package_leg = -1
-    o.mate = -1
-    o.desire = -1
-    o.side = side
-    o.state = PLANNED
-    o.prior = FREE
-    o.tif = tif
-    o.role = 0
-    o.acked = 0
-    o.cancel_sent = 0
-    o.requested = 0
-    o.keep_queue = 0
-    o.cancel_rejects = 0
-    o.reason = 0
-    _decision(legs_of(s)[leg], o)
-    return slot
-
-
-@njit
-def _decision(leg: Any, o: Any) -> None:
-    """Marks of the decision: doubled mid, and the touch it takes (or joins, when post-only)."""
-    near = leg.bid_ticks if o.side == BUY else leg.ask_ticks
-    far = leg.ask_ticks if o.side == BUY else leg.bid_ticks
-    touch = near if o.tif & POST_ONLY else far
-    o.decision_touch = touch if touch != NO_PRICE else o.price
-    both = leg.bid_ticks != NO_PRICE and leg.ask_ticks != NO_PRICE
-    o.decision_mid2 = leg.bid_ticks + leg.ask_ticks if both else 2 * o.decision_touch
-
-
-@njit
-def refuse(s: Any, strategy: int, leg: int, side: int, what: Any, key: int, reason: int) -> None:
-    """A REFUSED row of something that never became an order; `what` is (price ticks, lots)."""
-    row = emit(s, REFUSED)
-    row.price = what[0]
-    row.qty = what[1]
-    row.limit = key
-    row.leg = leg
-    row.side = side
-    row.strategy = strategy
-    row.code = reason
-
-
-@njit
-def request(s: Any, i: int, action: int) -> bool:
-    """Ask the gate for an action on order i; False if one is already asked for or the list is full."""
-    b = s.blotter
-    o = b.orders[i]
-    if o.requested != 0 or b.n_requests >= N_ORDERS:
-        return False
-    o.requested = 1
-    r = b.requests[b.n_requests]
-    r.order = i
-    r.action = action
-    b.n_requests += 1
-    return True
-
-
-@njit
-def request_cancel(s: Any, i: int) -> bool:
-    """Ask to cancel a live order that is sent and not already being cancelled."""
-    o = s.blotter.orders[i]
-    if not is_live(o) or o.state == PLANNED or o.cancel_sent != 0:
-        return False
-    return request(s, i, CANCEL)
-
-
-@njit
-def request_amend(s: Any, i: int, price: int, lots: int) -> bool:
-    """Ask to change price and total lots; the queue place is kept if the price stays and the lots do not grow."""
-    o = s.blotter.orders[i]
-    if o.state != WORKING and o.state != PARTIAL:
-        return False
-    if not request(s, i, AMEND):
-        return False
-    o.new_price = price
-    o.new_lots = lots
-    o.keep_queue = 1 if price == o.price and lots <= o.lots else 0
-    return True
 
 
 @njit
@@ -290,8 +136,8 @@ def refused(s: Any, i: int, action: int, reason: int) -> None:
 def on_response(s: Any, ev: Any) -> int:
     """Take an answer of a venue (ACK, FILL, REJECT, CANCELED, CANCEL_REJECT, LINK).
 
-    Returns the order's slot; -1 if it concerns no order or repeats a fill; -2 - k for a fill of no known order, which
-    the ledger must book to strategy k.
+    Returns the order's slot; -1 if it concerns no order or repeats a fill; -2 - k for a fill of no known
+    order, which the ledger must book to strategy k.
     """
     if ev.kind == LINK:
         _on_link(s, ev)
@@ -326,7 +172,8 @@ def on_response(s: Any, ev: Any) -> int:
 
 @njit
 def seen_before(s: Any, ev: Any) -> bool:
-    """Was this (client_id, execution id) counted lately? Remembers it. An execution id of 0 is none: never a repeat."""
+    """Was this (client_id, execution id) counted lately? Remembers it. An execution id of 0 is none: never a
+    repeat."""
     if ev.seq == 0:
         return False
     b = s.blotter
@@ -398,7 +245,8 @@ def _on_fill(s: Any, i: int, ev: Any) -> None:
 
 @njit
 def _credit(s: Any, o: Any, ev: Any) -> None:
-    """Tell the package its fill. If that package is over, the lots are residual: a late fill is never dropped."""
+    """Tell the package its fill. If that package is over, the lots are residual: a late fill is never
+    dropped."""
     if o.package < 0:
         return
     p = s.blotter.packages[o.package]
@@ -515,12 +363,13 @@ def _finish(s: Any, i: int, state: int) -> None:
     b.n_open_orders -= 1
     b.order_ring[(b.order_head + b.order_free) % N_ORDERS] = i
     b.order_free += 1
-    tell(s, i, BAD if state == REJECTED or state == TURNED_DOWN else ENDED)
+    tell(s, i, BAD if state in (REJECTED, TURNED_DOWN) else ENDED)
 
 
 @njit
 def tell(s: Any, i: int, how: int) -> None:
-    """Tell the owner of order i. `how` is CHANGED, ENDED, BAD (refused, rejected) or BOUNCED (cancel, amendment)."""
+    """Tell the owner of order i. `how` is CHANGED, ENDED, BAD (refused, rejected) or BOUNCED (cancel,
+    amendment)."""
     b = s.blotter
     o = b.orders[i]
     if o.package >= 0:
@@ -553,7 +402,7 @@ def _tell_package(s: Any, i: int, p: Any, how: int) -> None:
 @njit
 def _tell_desire(s: Any, o: Any, d: Any, how: int) -> None:
     alone = o.state == CANCELLED and o.cancel_sent == 0 and o.tif & IOC == 0  # nobody asked for it
-    if how == BAD or how == BOUNCED or alone:
+    if how in (BAD, BOUNCED) or alone:
         d.rejects += 1
         d.next_ns = s.now_ns + backoff_ns(s, o.strategy, d.rejects)
     elif o.acked != 0:

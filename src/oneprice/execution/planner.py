@@ -27,20 +27,16 @@ from oneprice.execution import blotter
 from oneprice.execution.blotter import ROLE_QUOTE, ROLE_TARGET, cool, cooling_until, set_timer
 from oneprice.execution.intents import I_CANCEL, I_CANCEL_ALL, I_LEG, I_PACKAGE, I_QUOTE, I_TARGET, I_TIMER
 from oneprice.execution.legging import order_lots, tradable
-from oneprice.execution.orders import refuse
-from oneprice.execution.package import clear, clear_leg, commit, give_up, is_open, open_slot, send_first
+from oneprice.execution.lifecycle import clear, clear_leg, commit, open_slot
+from oneprice.execution.order_pool import refuse
+from oneprice.execution.package import give_up, is_open
 from oneprice.execution.quoting import want, withdraw, withdraw_all
 from oneprice.execution.residual import find_residual, release, report_residual
 from oneprice.execution.rounding import BIG, common_lots, price_to_ticks, qty_to_lots, unit_qty
+from oneprice.execution.working import send_first
 
 SILENT = -1  # nothing to do, nothing to say
 MAX_TIF = 7
-
-
-@njit
-def timer_fired(s: Any, ev: Any) -> None:
-    """A TIMER event is folded: its timer is spent."""
-    blotter.timer_fired(s, ev)
 
 
 @njit
@@ -80,7 +76,8 @@ def on_intents(s: Any, k: int) -> None:
 
 @njit
 def _bad(s: Any, k: int, it: Any, reason: int) -> None:
-    """A REFUSED row of an intent: qty and leg are unusable, so `limit` is the key, `aux` the kind of intent."""
+    """A REFUSED row of an intent: qty and leg are unusable, so `limit` is the key, `aux` the kind of
+    intent."""
     row = emit(s, REFUSED)
     row.limit = it.key
     row.leg = _leg_of(s, k, it.leg)
@@ -110,7 +107,13 @@ def _ticks_ok(price: float, leg: Any) -> bool:
 @njit
 def _on_quote(s: Any, k: int, it: Any) -> None:
     i = _leg_of(s, k, it.leg)
-    if i < 0 or (it.side != BUY and it.side != SELL) or not (it.qty >= 0.0) or it.bits < 0 or it.bits > MAX_TIF:
+    if (
+        i < 0
+        or (it.side != BUY and it.side != SELL)
+        or not (it.qty >= 0.0)
+        or it.bits < 0
+        or it.bits > MAX_TIF
+    ):
         _bad(s, k, it, R_BAD_INTENT)
         return
     if it.qty == 0.0:
@@ -171,7 +174,8 @@ def _on_target(s: Any, k: int, it: Any) -> None:
 
 @njit
 def _on_package(s: Any, k: int, i: int) -> None:
-    """Plan a package: every leg is checked before any order is asked for. A no-op while the key is open or cooling."""
+    """Plan a package: every leg is checked before any order is asked for. A no-op while the key is open or
+    cooling."""
     b = s.blotter
     it = b.intents.intent[i]
     if is_open(s, k, it.key) or s.now_ns < cooling_until(s, k, it.key):
@@ -286,7 +290,8 @@ def tradable_later(leg: Any) -> bool:
 
 @njit
 def _carry(s: Any, p: Any, j: int) -> None:
-    """Start leg j with what stands unhedged there: same direction counts as filled, opposite as yet to be traded."""
+    """Start leg j with what stands unhedged there: same direction counts as filled, opposite as yet to be
+    traded."""
     a = p.legs[j]
     at = find_residual(s, p.strategy, a.leg)
     if at < 0:
@@ -318,8 +323,8 @@ def cancel_everything(s: Any, k: int) -> None:
 def flatten_everything(s: Any, k: int) -> None:
     """Cancel everything, then bring every position of strategy k (or all, -1) to zero with immediate orders.
 
-    Prices are the far touch within the policy's unwind band. A leg that is closed or has no quote is left and its
-    REFUSED row says so.
+    Prices are the far touch within the policy's unwind band. A leg that is closed or has no quote is left
+    and its REFUSED row says so.
     """
     cancel_everything(s, k)
     legs = legs_of(s)

@@ -1,10 +1,10 @@
 """Desired quotes and targets, diffed against what works.
 
-A quote is a wish: under `key`, this many lots should rest at this price. The difference to the order that works is
-nothing (keep), an amendment (same price, fewer lots: the place in the queue is kept), or cancel and, once the venue
-has confirmed, a new order. There is never more than one order a key, so a fill in the race between cancel and new
-cannot leave two quotes in the market. A target is a wish for a position, worked by one immediate-or-cancel order at
-a time. Rejects are answered with a wait that doubles.
+A quote is a wish: under `key`, this many lots should rest at this price. The difference to the order that
+works is nothing (keep), an amendment (same price, fewer lots: the place in the queue is kept), or cancel
+and, once the venue has confirmed, a new order. There is never more than one order a key, so a fill in the
+race between cancel and new cannot leave two quotes in the market. A target is a wish for a position, worked
+by one immediate-or-cancel order at a time. Rejects are answered with a wait that doubles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from oneprice.execution.blotter import (
     WORKING,
     set_timer,
 )
-from oneprice.execution.orders import new_order, refuse, request, request_amend, request_cancel
+from oneprice.execution.order_pool import new_order, refuse, request, request_amend, request_cancel
 
 SPENT = -(1 << 62)  # the price of a target that was acted on
 
@@ -42,7 +42,8 @@ def find_desire(s: Any, strategy: int, kind: int, key: int) -> int:
 
 @njit
 def want(s: Any, strategy: int, kind: int, key: int, leg: int, side: int, price: int, what: Any) -> None:
-    """State a wish; `what` is (lots, TIF bits). Kind ROLE_QUOTE, or ROLE_TARGET with signed lots and key = leg."""
+    """State a wish; `what` is (lots, TIF bits). Kind ROLE_QUOTE, or ROLE_TARGET with signed lots and key =
+    leg."""
     b = s.blotter
     lots, tif = what
     i = find_desire(s, strategy, kind, key)
@@ -149,7 +150,8 @@ def _settle_quote(s: Any, i: int) -> None:
 
 @njit
 def _settle_target(s: Any, i: int) -> None:
-    """One immediate order a statement: what it leaves open, or what is stated meanwhile, the strategy states again."""
+    """One immediate order a statement: what it leaves open, or what is stated meanwhile, the strategy states
+    again."""
     b = s.blotter
     d = b.desires[i]
     stated = d.attention == 0 and d.price != SPENT
@@ -190,4 +192,3 @@ def _forget(s: Any, i: int) -> None:
     d.kind = 0
     while b.n_desires > 0 and b.desires[b.n_desires - 1].kind == 0:
         b.n_desires -= 1
-

@@ -1,8 +1,9 @@
 """The residual ledger: signed unhedged lots per (strategy, leg) with their age, and what is held hedged.
 
-Every lot a package filled is at any time in exactly one of three places: in an open package, held hedged (HELD), or
-here. Residuals are hedged later: by the next package over the same leg, which starts with them, or by a rescue
-package once they reach the venue's minimum (`package.py`). Two entries that hedge each other are netted.
+Every lot a package filled is at any time in exactly one of three places: in an open package, held hedged
+(HELD), or here. Residuals are hedged later: by the next package over the same leg, which starts with them,
+or by a rescue package once they reach the venue's minimum (`package.py`). Two entries that hedge each other
+are netted.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ def find_residual(s: Any, strategy: int, leg: int) -> int:
 
 @njit
 def add_residual(s: Any, strategy: int, leg: int, lots: int, mate: Any, key: int, why: int) -> int:
-    """Add signed unhedged lots; `mate` = (leg that hedges it or -1, num, den). Returns the entry or -1 if it is gone.
+    """Add signed unhedged lots; `mate` = (leg that hedges it or -1, num, den). Returns the entry or -1 if it
+    is gone.
 
-    A full ledger asks for REDUCING and leaves a row: the lots stay in the position, but nothing will hedge them.
+    A full ledger asks for REDUCING and leaves a row: the lots stay in the position, but nothing will hedge
+    them.
     """
     if lots == 0:
         return -1
@@ -119,7 +122,8 @@ def _net(s: Any, i: int) -> None:
 
 @njit
 def report_residual(s: Any, strategy: int, leg: int, lots: int, key: int, why: int) -> None:
-    """A RESIDUAL_ROW: a = change in signed lots, b = age in ns, c = the entry's total now, e = key, code = why."""
+    """A RESIDUAL_ROW: a = change in signed lots, b = age in ns, c = the entry's total now, e = key, code =
+    why."""
     row = emit(s, RESIDUAL_ROW)
     i = find_residual(s, strategy, leg)
     row.package = -1
@@ -136,7 +140,8 @@ def report_residual(s: Any, strategy: int, leg: int, lots: int, key: int, why: i
 
 @njit
 def unhedged(s: Any, underlying: int) -> float:
-    """Signed unhedged quantity of an underlying over all strategies, in its units (inverse legs at the mid)."""
+    """Signed unhedged quantity of an underlying over all strategies, in its units (inverse legs at the
+    mid)."""
     b = s.blotter
     legs = legs_of(s)
     total = 0.0
@@ -164,7 +169,8 @@ def oldest_ns(s: Any) -> int:
 
 @njit
 def hold_slot(s: Any, strategy: int, wanted: Any, n: int) -> int:
-    """The HELD entry of a strategy for an ascending list of legs, made if need be; -1 when there is no room."""
+    """The HELD entry of a strategy for an ascending list of legs, made if need be; -1 when there is no
+    room."""
     b = s.blotter
     empty = -1
     for i in range(b.n_held):
@@ -229,7 +235,8 @@ def holder_of(s: Any, leg: int, sign: int) -> int:
 
 @njit
 def lose_leg(s: Any, strategy: int, leg: int, lots: int) -> int:
-    """A position on `leg` was changed by `lots` (signed) against us: the other legs that it hedged become residual.
+    """A position on `leg` was changed by `lots` (signed) against us: the other legs that it hedged become
+    residual.
 
     Strategy -1 means all. Returns the lots that no held group explains.
     """
@@ -261,7 +268,8 @@ def lose_leg(s: Any, strategy: int, leg: int, lots: int) -> int:
 
 @njit
 def forced_fill(s: Any, strategy: int, leg: int, lots: int) -> None:
-    """A fill of no order of ours (a liquidation, a lost order): what it unhedged, and the rest, become residual."""
+    """A fill of no order of ours (a liquidation, a lost order): what it unhedged, and the rest, become
+    residual."""
     rest = lose_leg(s, strategy, leg, lots)
     if rest != 0:
         add_residual(s, strategy, leg, rest, (-1, 1, 1), 0, RES_ORPHAN)

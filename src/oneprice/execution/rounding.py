@@ -1,8 +1,8 @@
 """From a strategy's floats to ticks and lots, always on the safe side, and lots of several legs that match.
 
-Prices: a buy is rounded down and a sell up. For a passive order that is away from the touch, for a marketable limit
-it is within the limit, so one rule serves both. Quantities are rounded down. A price or quantity within 1e-9 of a
-whole number is that number (0.3 / 0.1 is three lots, not two).
+Prices: a buy is rounded down and a sell up. For a passive order that is away from the touch, for a
+marketable limit it is within the limit, so one rule serves both. Quantities are rounded down. A price or
+quantity within 1e-9 of a whole number is that number (0.3 / 0.1 is three lots, not two).
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ MAX_MULTIPLE = 1_000_000
 
 @njit
 def whole_down(x: float) -> int:
-    """Largest integer not above x, where x within 1e-9 (relative) of an integer is that integer; x is finite."""
+    """Largest integer not above x, where x within 1e-9 (relative) of an integer is that integer; x is
+    finite."""
     near = math.floor(x + 0.5)
     if abs(x - near) <= NEAR * max(1.0, abs(x)):
         return int(near)
-    return int(math.floor(x))
+    return math.floor(x)
 
 
 @njit
 def price_to_ticks(price: float, tick: float, side: int) -> int:
-    """Ticks of a price: down for a buy (side > 0), up for a sell; the price is finite and below 2^52 ticks."""
+    """Ticks of a price: down for a buy (side > 0), up for a sell; the price is finite and below 2^52
+    ticks."""
     x = price / tick
     if side > 0:
         return whole_down(x)
@@ -48,7 +50,8 @@ def unit_qty(leg: Any) -> float:
 
 @njit
 def qty_to_lots(qty: float, unit: float, step: int) -> int:
-    """Lots of `qty` underlying units at `unit` a lot, down to a multiple of `step`; -1 if it is not a number of lots."""
+    """Lots of `qty` underlying units at `unit` a lot, down to a multiple of `step`; -1 if it is not a number
+    of lots."""
     x = qty / unit
     if not (x >= 0.0 and x < BIG):
         return -1
@@ -64,7 +67,7 @@ def ratio_of(x: float) -> Any:
     for _ in range(40):
         if not (rest < BIG):
             return 0, 0
-        a = int(math.floor(rest))
+        a = math.floor(rest)
         p0, q0, p1, q1 = p1, q1, a * p1 + p0, a * q1 + q0
         if q1 > MAX_MULTIPLE or p1 > BIG:
             return 0, 0
@@ -84,17 +87,21 @@ def gcd(a: int, b: int) -> int:
 
 @njit
 def common_lots(qty: float, units: Any, steps: Any, n: int, lots: Any) -> int:
-    """Fill `lots[:n]` so that the legs match in underlying units; returns the number of package units, 0 if none.
+    """Fill `lots[:n]` so that the legs match in underlying units; returns the number of package units, 0 if
+    none.
 
-    `units[i]` is underlying units a lot divided by the leg's ratio, `steps[i]` its lot step. The package unit is the
-    least underlying quantity that is a whole number of steps on every leg; the package takes as many of them as fit
-    in `qty`. Where there is none (inverse legs, odd ratios) or none fits, each leg is rounded down on its own to the
-    quantity of the leg that rounds lowest: the mismatch is then below one step of each leg.
+    `units[i]` is underlying units a lot divided by the leg's ratio, `steps[i]` its lot step. The package
+    unit is the least underlying quantity that is a whole number of steps on every leg; the package takes as
+    many of them as fit in `qty`. Where there is none (inverse legs, odd ratios) or none fits, each leg is
+    rounded down on its own to the quantity of the leg that rounds lowest: the mismatch is then below one
+    step of each leg.
     """
     base = units[0] * steps[0]
     multiple = 1
     for i in range(1, n):
-        p, q = ratio_of(units[i] * steps[i] / base)  # step i = p/q of step 0: leg 0 needs a multiple of p / gcd
+        p, q = ratio_of(
+            units[i] * steps[i] / base
+        )  # step i = p/q of step 0: leg 0 needs a multiple of p / gcd
         if q == 0:
             multiple = 0
             break

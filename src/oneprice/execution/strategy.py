@@ -1,6 +1,7 @@
 """`@strategy`: a plain function and the names of its parameters become a Strategy that engines can compile.
 
-A Strategy is frozen. Calling it with parameters gives a bound copy; a misspelt one is an error that lists them all.
+A Strategy is frozen. Calling it with parameters gives a bound copy; a misspelt one is an error that lists
+them all.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ EXITS = ("converge", "inventory")
 class Strategy:
     """A strategy function with its parameters bound.
 
-    `values` is the parameter record (one element, read only); `memory` the dtype of what it keeps between calls;
-    `legs` the symbols it trades in its own order (empty: all legs of the engine, in the engine's order); `exit` how
-    its costs count: "converge" (both legs closed together) or "inventory" (left on the venues).
+    `values` is the parameter record (one element, read only); `memory` the dtype of what it keeps between
+    calls; `legs` the symbols it trades in its own order (empty: all legs of the engine, in the engine's
+    order); `exit` how its costs count: "converge" (both legs closed together) or "inventory" (left on the
+    venues).
     """
 
     name: str
