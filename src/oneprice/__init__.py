@@ -38,6 +38,7 @@ _NAMES = {
     "Run": "oneprice.modes.run",
     "replay": "oneprice.modes.replay",
     "paper": "oneprice.modes.paper",
+    "recover": "oneprice.modes.recover",
     "rerun": "oneprice.modes.rerun",
     "audit": "oneprice.study.audit",
     "sweep": "oneprice.study.sweep",
