@@ -46,7 +46,7 @@ def steps() -> list[tuple[str, Any]]:
     from oneprice.strategies import cross_market
     from oneprice.study.audit import audit
 
-    tapes = two_venues(SEED, MINUTES).tapes
+    tapes = list(two_venues(SEED, MINUTES).tapes)
     how: dict[str, Any] = {"latency": constant(500, 500), "limits": Limits()}
 
     def again() -> None:
