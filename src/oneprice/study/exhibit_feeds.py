@@ -107,10 +107,7 @@ class Feeds:
             "",
             f"  The same rule under one more fact each time ({self.costs.qty:,.0f} EUR a trade), USD:",
         ]
-        lines += [
-            f"    {s.name:<18}{s.change:>12,.0f}{s.pnl:>12,.0f}   {s.trades:>5,} trades   {s.note}"
-            for s in self.stages
-        ]
+        lines += _bars(self.stages)
         return "\n".join([*lines, "", f"  {self.verdict}"])
 
 
@@ -172,3 +169,16 @@ def _header(x: np.ndarray) -> Header:
             "one feed is asks, the other names no side, neither has sizes, and closes are not of one moment"
         ),
     )
+
+
+def _bars(stages: tuple[Stage, ...], width: int = 24) -> list[str]:
+    """The waterfall as text: change, what is left, and a bar from what was left before to what is now."""
+    edges = [0.0] + [s.pnl for s in stages]
+    low, span = min(edges), max(edges) - min(edges) or 1.0
+    out = []
+    for before, s in zip(edges, stages, strict=False):
+        a, b = sorted(round(width * (v - low) / span) for v in (before, s.pnl))
+        bar = " " * a + ("+" if s.change > 0 else "-") * max(b - a, 1)
+        head = f"    {s.name:<18}{s.change:>10,.0f}{s.pnl:>10,.0f}  {bar:<{width + 1}}"
+        out.append(f"{head} {s.trades:>5,} trades  {s.note}")
+    return out

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.records import FILL_ROW
+from oneprice.core.records import COMMAND, FILL, FILL_ROW
 from oneprice.execution.latency import Latency
 from oneprice.execution.strategy import Strategy
 from oneprice.market.header import Header
@@ -53,7 +53,7 @@ class Traded:
         books = "the books close exactly" if self.run.closes() == 0 else "THE BOOKS DO NOT CLOSE"
         return (
             f"{s.real_traded} of {s.real_worth} planted gaps worth it were traded, {s.decoys_traded} decoys;"
-            f" {100.0 * s.share:.0f} % of what the oracle makes with one package a gap, latency and fees equal;"
+            f" {100.0 * s.share:.0f} % of what the oracle makes with one package a gap and equal latency;"
             f" {books}."
         )
 
@@ -148,6 +148,10 @@ def judge(world: World, run: Run, strategy: Strategy) -> Score:
 def fills_of(run: Run) -> dict[str, np.ndarray]:
     """Fills as `study.oracle.score` reads them: currency and underlying units, package number from 1 up."""
     rows = run.rows[run.rows["kind"] == FILL_ROW]
+    answers = run.events[run.events["kind"] == FILL]  # they carry the fee; a row carries the decision's mid
+    assert np.array_equal(rows["client_id"], answers["client_id"]), "each fill is booked once, in order"
+    sent = run.rows[run.rows["kind"] == COMMAND]
+    number = dict(zip(sent["client_id"].tolist(), sent["owner"].tolist(), strict=True))
     leg = rows["leg"].astype(np.int64)
     one = run.engine.instruments
     tick = np.array([float(i.tick) for i in one])
@@ -161,8 +165,8 @@ def fills_of(run: Run) -> dict[str, np.ndarray]:
         "side": rows["side"].astype(np.int64),
         "price": rows["price"] * tick[leg],
         "qty": np.abs(rows["qty"]) * lot[leg],
-        "fee": rows["limit"] * scale[leg],
-        "package": rows["owner"],
+        "fee": answers["fee"] * scale[leg],
+        "package": np.array([number[i] for i in rows["client_id"].tolist()], np.int64),
     }
 
 
