@@ -184,13 +184,18 @@ class Arena:
             raise ConfigError(f"snapshot: expected {n} bytes for this layout, got {len(raw)}")
         self.buffer[:n] = np.frombuffer(raw, np.uint8)
 
+    def waiting(self) -> np.ndarray:
+        """The rows in the sink, a view that holds until the next event; empties the sink."""
+        offset, _ = self.sections["sink"]
+        head = self.buffer[offset : offset + SINK_BYTES].view(SINK)[0]
+        n = int(head["n_rows"])
+        head["n_rows"] = 0
+        first = offset + SINK_BYTES
+        return self.buffer[first : first + n * ROW.itemsize].view(ROW)
+
     def drain(self) -> np.ndarray:
         """Copy of the rows in the sink; empties it."""
-        offset, length = self.sections["sink"]
-        head = self.buffer[offset : offset + SINK_BYTES].view(SINK)[0]
-        rows = self.buffer[offset + SINK_BYTES : offset + length].view(ROW)[: int(head["n_rows"])].copy()
-        head["n_rows"] = 0
-        return rows
+        return copied(self.waiting())
 
 
 def build_arena(state: np.dtype, sections: dict[str, int], *, sink_rows: int = 1 << 16) -> Arena:
@@ -220,6 +225,11 @@ def aligned_bytes(n: int) -> np.ndarray:
     raw = np.zeros(n + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + n]
+
+
+def copied(rows: np.ndarray) -> np.ndarray:
+    """A copy of records as bytes: numpy would copy overlaid words field by field."""
+    return rows.view(np.uint8).copy().view(rows.dtype)
 
 
 def _up(n: int) -> int:

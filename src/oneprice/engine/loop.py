@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.arena import STRATEGY
+from oneprice.core.arena import SINK_BYTES, STRATEGY
 from oneprice.core.errors import StrategyError
 from oneprice.core.records import EVENT, HALTED, VIEW
 from oneprice.engine import merge
@@ -21,7 +21,7 @@ from oneprice.engine.nothing import nothing
 from oneprice.engine.state import Engine
 from oneprice.execution.venue import ExchangeHalf
 
-CHUNK_EVENTS = 200_000
+CHUNK_EVENTS = 2_000_000
 CHUNK_S = 0.05
 PRIVATE_ROWS = 1 << 15
 Drain = Callable[[np.ndarray, np.ndarray], None]
@@ -53,12 +53,18 @@ class Loop:
         sim.begin(self.tapes, self.cursor, self.keys, self.tree)
 
     def _parts(self) -> list[np.ndarray]:
-        parts = [self.engine.arena.buffer, self.cursor, self.keys, self.tree, self.drive, self.private]
+        """All progress; the sink and the private events are empty whenever a checkpoint is taken."""
+        arena = self.engine.arena
+        parts = [arena.buffer[: arena.sections["sink"][0] + SINK_BYTES], self.cursor, self.keys, self.tree, self.drive]
         return parts + ([self.exchange.buffer] if self.exchange is not None else [])
 
-    def checkpoint(self) -> list[np.ndarray]:
-        """Copies of all progress."""
-        return [part.copy() for part in self._parts()]
+    def checkpoint(self, into: list[np.ndarray] | None = None) -> list[np.ndarray]:
+        """Copies of all progress, into the arrays of an earlier one if given."""
+        parts = self._parts()
+        saved = into or [np.empty_like(part) for part in parts]
+        for part, copy in zip(parts, saved, strict=True):
+            copy[...] = part
+        return saved
 
     def rollback(self, saved: list[np.ndarray]) -> None:
         """Back to a checkpoint."""
@@ -93,8 +99,9 @@ def run(
     total = max(1, int(loop.tapes[:, 1].sum() - loop.tapes[:, 3].sum()) + len(loop.ext))
     digests = params_digests(loop.engine)
     n_max = 20_000
+    saved: list[np.ndarray] | None = None
     while True:
-        saved = loop.checkpoint()
+        saved = loop.checkpoint(saved)
         started = time.perf_counter()
         done_before = _folded(loop)
         why = loop.step(n_max)
@@ -124,10 +131,10 @@ def _folded(loop: Loop) -> int:
 
 
 def emptied(loop: Loop, drain: Drain) -> None:
-    """Hand over the rows and private events gathered so far."""
-    rows = loop.engine.arena.drain()
+    """Hand over the rows and private events gathered so far: views, to be copied by who keeps them."""
+    rows = loop.engine.arena.waiting()
     n = int(loop.drive[0]["n_private"])
-    events = loop.private[:n].copy() if loop.exchange is not None else loop.private[:0]
+    events = loop.private[:n] if loop.exchange is not None else loop.private[:0]
     loop.drive[0]["n_private"] = 0
     if len(rows) or len(events):
         drain(rows, events)

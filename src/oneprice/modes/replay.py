@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from oneprice.core.arena import copied
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.instruments import Fees, Instrument
 from oneprice.core.journal import Journal
 from oneprice.core.manifest import Manifest, TapeEntry, manifest, strategy_entry
-from oneprice.core.records import EVENT, ROW, join
+from oneprice.core.records import EVENT, ROW
 from oneprice.engine.loop import Loop, run
 from oneprice.engine.state import Engine, Settings, build
 from oneprice.execution.latency import Latency, check_feed_latency
@@ -235,11 +236,11 @@ class Store:
     def drain(self, rows: np.ndarray, events: np.ndarray) -> None:
         """Take what a chunk produced, private events first: what came in before what went out."""
         if len(events):
-            self._events.append(events)
+            self._events.append(copied(events))
             if self._journal is not None:
                 self._journal.append_events(events)
         if len(rows):
-            self._rows.append(rows)
+            self._rows.append(copied(rows))
             if self._journal is not None:
                 self._journal.append_rows(rows)
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from oneprice.core.arena import copied
 from oneprice.core.errors import ConfigError, JournalError
 from oneprice.core.instruments import Instrument
 from oneprice.core.journal_read import JournalReader
@@ -92,7 +93,7 @@ def rerun(
     loop = Loop(engine, tape_table(chosen), reader.read_events(), keep=chosen)
     loop.drive["n_market_end"] = int(sum(end.cursors))
     rows: list[np.ndarray] = []
-    run(loop, lambda out, _: rows.append(out), progress=progress)
+    run(loop, lambda out, _: rows.append(copied(out)), progress=progress)
     again = np.concatenate(rows, dtype=ROW)
     return _compared(engine, text, reader, again, int(loop.drive[0]["n_market"]), str(end.digest))
 
