@@ -68,7 +68,9 @@ def test_demo_without_packs_still_shows_the_second(tmp_path: Path, monkeypatch: 
         raise DataError("data pack 'eurusd_1h' is not in the cache; to get it, run ...")
 
     monkeypatch.setattr(demo, "feeds", missing)
-    monkeypatch.setattr(demo, "traded", lambda *a, **k: traded(cross_market, out=k["out"], minutes=1.0))
+    monkeypatch.setattr(
+        demo, "traded", lambda *a, **k: traded(cross_market, out=k["out"], ready=k["ready"], minutes=1.0)
+    )
     told: list[str] = []
     steps: list[float] = []
     made = demo.run_demo(tmp_path, tell=told.append, progress=lambda done, total: steps.append(done / total))

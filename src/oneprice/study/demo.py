@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,17 +76,73 @@ def run_demo(
     say(0.0, 1.0)
     found: Feeds | None = None
     missing = ""
-    try:
-        found = feeds()
-        speak(str(found))
-    except DataError as error:  # without a network the second exhibit still runs
-        missing = str(error)
-        speak(f"1. not shown: {missing}")
-    say(0.3, 1.0)
-    second = traded(cross_market, out=folder, progress=lambda share: say(0.3 + 0.6 * share, 1.0))
+    with _compiling() as compiled:
+        try:
+            found = feeds()
+            speak(str(found))
+        except DataError as error:  # without a network the second exhibit still runs
+            missing = str(error)
+            speak(f"1. not shown: {missing}")
+        say(0.3, 1.0)
+        second = traded(
+            cross_market, out=folder, ready=compiled, progress=lambda share: say(0.3 + 0.6 * share, 1.0)
+        )
     speak(str(second))
     report = write_report(folder) if write_report else None
     made = Demo(found, missing, second, folder, report)
     (folder / "demo.json").write_text(json.dumps(made.to_dict(), indent=1, default=str))
     say(1.0, 1.0)
     return made
+
+
+@contextmanager
+def _compiling() -> Iterator[Callable[[], None]]:
+    """Compile the engine in a second process meanwhile; yields a function that waits for it.
+
+    Numba compiles one function at a time in a process; its cache on disk is safe between processes. Should
+    the second process fail, the first compiles by itself.
+    """
+    code = "from oneprice.study.demo import compile_engine; compile_engine()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield lambda: child.wait() and None
+    finally:
+        if child.poll() is None:
+            child.terminate()
+        child.wait()
+
+
+def compile_engine() -> None:
+    """Replay two quotes a leg, so that the engine lies compiled in the cache."""
+    import tempfile
+
+    import numpy as np
+
+    from oneprice.core.instruments import Fees, Instrument
+    from oneprice.core.records import EVENT, LAST, TOP
+    from oneprice.execution.latency import Latency
+    from oneprice.market.header import Header
+    from oneprice.market.tape import make_tape
+    from oneprice.modes.replay import replay
+
+    rows = np.zeros(2, EVENT)
+    rows["receive_ns"] = rows["exchange_ns"] = 1_700_000_000_000_000_000 + np.array([0, 1_000_000])
+    rows["bid"], rows["ask"], rows["bid_qty"], rows["ask_qty"] = 9_999, 10_001, 10, 10
+    rows["kind"], rows["flag_bits"] = TOP, LAST
+    header = Header("two quotes", "none", "none", "both", "made by hand", "none", 1, False, "made by hand")
+    tapes = []
+    for name in ("a", "b"):
+        one = Instrument(
+            symbol=f"{name}:X",
+            underlying="X",
+            quote="USD",
+            tick="1",
+            lot="0.1",
+            fees=Fees(0, 0),
+            book_log2=10,
+        )
+        tapes.append(make_tape(one, rows.copy(), header=header))
+    with tempfile.TemporaryDirectory() as scratch:
+        replay(cross_market, tapes, latency=Latency(0, 0), out=scratch)

@@ -105,11 +105,13 @@ def traded(
     seed: int = SEED,
     minutes: float = MINUTES,
     limits: Limits | None = None,
+    ready: Callable[[], None] | None = None,
     progress: Progress | None = None,
 ) -> Traded:
     """Make the world, audit it, replay the strategy on it, score it, and map where its profit ends.
 
-    `out` receives journal, manifest and sweep.json. `progress` is called with the share done.
+    `out` receives journal, manifest and sweep.json. `ready` is called before the replay (it may wait for
+    an engine that is being compiled elsewhere). `progress` is called with the share done.
     """
     say = progress or (lambda share: None)
     world = two_venues(seed, minutes)
@@ -117,6 +119,8 @@ def traded(
     tapes = tuple(world.tapes)
     found = audit(tapes)
     say(0.3)
+    if ready is not None:
+        ready()
     latency = Latency(round(LATENCY_MS * 1e6), round(LATENCY_MS * 1e6))
     bounds = limits or Limits()
     run = replay(strategy, tapes, limits=bounds, latency=latency, seed=seed, out=out)
