@@ -16,6 +16,7 @@ from oneprice.core.errors import ConfigError, OnePriceError
 
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 SHOW_BAR_AFTER_S = 2.0
+PIPE_WIDTH = 132  # of tables that go to a file
 EXIT_FAIL, EXIT_ERROR, EXIT_INTERRUPT = 1, 2, 130
 
 
@@ -83,10 +84,14 @@ def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for i, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(r[i], int | float) for r in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        justify: Any = "right" if numeric else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(_cell(v) for v in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table)
 
 
 def _cell(value: Any) -> str:
