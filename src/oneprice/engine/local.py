@@ -13,13 +13,15 @@ import numpy as np
 from numba import carray
 
 from oneprice.core.address import address_of, i64_at, pointer
-from oneprice.core.arena import emit, legs_of, positions_of, strategies_of, views_of
+from oneprice.core.arena import emit, legs_of, leg_of, position_of, strategy_row, views_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
     ACTIVE,
     BAR,
     DEGRADED,
+    EVENT,
+    EXPIRED,
     EXPIRY,
     FILL,
     FILL_ROW,
@@ -69,6 +71,7 @@ WIRING: tuple[tuple[str, str, str], ...] = (
 )
 
 FAULT = 1  # fold's return: a strategy raised
+EVENT_WORDS = EVENT.itemsize // 8
 
 
 @njit
@@ -101,7 +104,7 @@ def fold(s: Any, ev: Any, entries: Any) -> int:
 def on_market(s: Any, ev: Any, entries: Any) -> int:
     """A row of a venue's feed: book, touch, packages waiting on the leg, then its subscribers."""
     i = ev.leg
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     if ev.kind <= TOP and leg.book_off != 0:
         b = book.book_at(address_of(s) + leg.book_off)
         book.book_row(b, ev)
@@ -122,7 +125,7 @@ def on_market(s: Any, ev: Any, entries: Any) -> int:
     for j in range(leg.n_subs):
         k = subs[j, 0]
         refresh(s, k, subs[j, 1], leg)
-        if strategies_of(s)[k].halt == 0:
+        if strategy_row(s, k).halt == 0:
             got = call(s, ev, entries, k)
             if got != 0:
                 fault = got
@@ -155,7 +158,7 @@ def refresh(s: Any, k: int, slot: int, leg: Any) -> None:
     v.trading = leg.trading
     v.min_qty = leg.min_lots * unit
     v.degraded = 1 if leg.trading == DEGRADED else 0
-    own = positions_of(s)[k * s.n_legs + v.leg]
+    own = position_of(s, k * s.n_legs + v.leg)
     v.position_lots = own.lots
     v.open_lots = own.open_buy_lots - own.open_sell_lots
     v.position = own.lots * unit
@@ -165,7 +168,7 @@ def refresh(s: Any, k: int, slot: int, leg: Any) -> None:
 @njit
 def refresh_leg(s: Any, i: int) -> None:
     """Write the views of all subscribers of a leg."""
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     subs = carray(pointer(address_of(s) + leg.subs_off), (leg.n_subs, 2), np.int64)
     for j in range(leg.n_subs):
         refresh(s, subs[j, 0], subs[j, 1], leg)
@@ -173,16 +176,25 @@ def refresh_leg(s: Any, i: int) -> None:
 
 @njit
 def call(s: Any, ev: Any, entries: Any, k: int) -> int:
-    """Call strategy k, turn its intents into requests, and send those through the gate."""
-    st = strategies_of(s)[k]
+    """Call strategy k, turn its intents into requests, and send those through the gate.
+
+    It is shown a copy of the event, so that nothing it does reaches the tape or another strategy. Once the operator
+    has said stop, strategies are called no more.
+    """
+    if s.stopping != 0:
+        return 0
+    st = strategy_row(s, k)
     intents = s.blotter.intents
     intents.count = 0
     intents.strategy = k
     base = address_of(s)
+    words = i64_at(address_of(ev), EVENT_WORDS)
+    for i in range(EVENT_WORDS):
+        s.seen.words[i] = words[i]
     st.calls += 1
     call_entry(
         entries[k],
-        address_of(ev),
+        address_of(s.seen),
         base + st.views_off,
         st.n_legs,
         base + st.params_off,
@@ -245,7 +257,7 @@ def on_own(s: Any, ev: Any, entries: Any) -> int:
     if o >= 0 and s.blotter.orders[o].package >= 0:
         close_overlay(s, s.blotter.orders[o].package)
     refresh_leg(s, ev.leg)
-    if strategies_of(s)[k].halt == 0:
+    if strategy_row(s, k).halt == 0:
         return call(s, ev, entries, k)
     return 0
 
@@ -282,7 +294,7 @@ def on_timer(s: Any, ev: Any, entries: Any) -> int:
         package.on_timer(s, ev)
         dispatch(s)
         return 0
-    if strategies_of(s)[ev.owner].halt == 0:
+    if strategy_row(s, ev.owner).halt == 0:
         return call(s, ev, entries, ev.owner)
     return 0
 
@@ -311,7 +323,8 @@ def on_rare(s: Any, ev: Any, entries: Any) -> int:
     if kind == FUNDING:
         ledger.on_funding(s, ev)
     elif kind == STATUS:
-        legs_of(s)[ev.leg].trading = ev.value
+        if leg_of(s, ev.leg).trading != EXPIRED:
+            leg_of(s, ev.leg).trading = ev.value
         package.on_status(s, ev)
         dispatch(s)
         refresh_leg(s, ev.leg)
@@ -322,7 +335,7 @@ def on_rare(s: Any, ev: Any, entries: Any) -> int:
         refresh_leg(s, ev.leg)
     elif kind == MODEL:
         k = ev.owner
-        if take_model(s, ev) and strategies_of(s)[k].halt == 0:
+        if take_model(s, ev) and strategy_row(s, k).halt == 0:
             return call(s, ev, entries, k)
     elif kind == OPERATOR:
         on_operator(s, ev)
@@ -339,7 +352,7 @@ def take_model(s: Any, ev: Any) -> bool:
     """
     if ev.owner < 0 or ev.owner >= s.n_strategies:
         return False
-    st = strategies_of(s)[ev.owner]
+    st = strategy_row(s, ev.owner)
     base = address_of(s)
     n = st.model_bytes // 8
     if ev.key < 0 or ev.key // 8 >= n:
@@ -364,6 +377,7 @@ def on_operator(s: Any, ev: Any) -> None:
         halt.set_halt(s, REDUCING, halt.OPERATOR_WORD, 0)
     elif key == OP_RESUME:
         halt.set_halt(s, ACTIVE, halt.OPERATOR_WORD, 0)
+        s.stopping = 0
     elif key == OP_CANCEL_ALL:
         planner.cancel_everything(s, -1)
     elif key == OP_STOP:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.arena import SINK_BYTES, STRATEGY
-from oneprice.core.errors import StrategyError
+from oneprice.core.arena import SINK, SINK_BYTES, STRATEGY
+from oneprice.core.errors import RiskHalt, StrategyError
 from oneprice.core.records import EVENT, HALTED, VIEW
 from oneprice.engine import merge
 from oneprice.engine import simulate as sim
@@ -51,6 +51,11 @@ class Loop:
         self.drive["pause_ns"] = self.drive["end_ns"] = self.drive["n_market_end"] = merge.INF
         self.private = np.zeros(PRIVATE_ROWS if self.exchange is not None else 1, EVENT)
         sim.begin(self.tapes, self.cursor, self.keys, self.tree)
+
+    def sink(self) -> np.void:
+        """Header of the sink of outgoing rows."""
+        at = self.engine.arena.sections["sink"][0]
+        return self.engine.arena.buffer[at : at + SINK_BYTES].view(SINK)[0]
 
     def _parts(self) -> list[np.ndarray]:
         """All progress; the sink and the private events are empty whenever a checkpoint is taken."""
@@ -109,11 +114,14 @@ def run(
         if why == sim.GUARD:
             n = _folded(loop) - done_before
             emptied(loop, drain)
+            halted = loop.checkpoint()
             loop.rollback(saved)
-            raise explain_fault(loop, n)
+            error = explain_fault(loop, n)
+            loop.rollback(halted)  # the run ends as it was left: halted, the fault counted
+            raise error
         emptied(loop, drain)
-        if params_digests(loop.engine) != digests:
-            raise StrategyError("a strategy wrote to its parameters `p`: they are read-only, keep state in `m`")
+        check_lost(loop)
+        check_params(loop.engine, digests)
         if progress is not None:
             progress(min(1.0, _folded(loop) / total))
         if why == sim.DONE:
@@ -138,6 +146,26 @@ def emptied(loop: Loop, drain: Drain) -> None:
     loop.drive[0]["n_private"] = 0
     if len(rows) or len(events):
         drain(rows, events)
+
+
+def check_params(engine: Engine, digests: list[int]) -> None:
+    """Raise StrategyError, with the strategy's name, if parameters are not what they were."""
+    for strategy, before, now in zip(engine.strategies, digests, params_digests(engine), strict=True):
+        if before != now:
+            raise StrategyError(
+                f"strategy {strategy.name} wrote to its parameters `p` in {strategy.function.__code__.co_filename}:"
+                " they are read-only, keep state in `m` (memory={...}); trading stopped"
+            )
+
+
+def check_lost(loop: Loop) -> None:
+    """Raise RiskHalt if rows or answers found no room: what follows would not be what happened."""
+    rows = int(loop.sink()["lost"])
+    if rows:
+        raise RiskHalt(f"{rows} rows of one event found the sink full: raise settings.sink_rows")
+    answers = int(loop.exchange.head[0]["lost"]) if loop.exchange is not None else 0
+    if answers:
+        raise RiskHalt(f"{answers} answers of the venues found their ring full: send fewer orders at once")
 
 
 def params_digests(engine: Engine) -> list[int]:

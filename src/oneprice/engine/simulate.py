@@ -100,7 +100,7 @@ def timer_event(s: Any, private: Any, d: Any) -> Any:
     slot = private[d.n_private]
     slot.receive_ns = max(t.at_ns, s.now_ns)
     slot.exchange_ns = t.at_ns
-    slot.seq = d.n_private
+    slot.seq = s.n_events  # not of the driver: a recording must not depend on how it was chunked
     slot.owner = t.owner
     slot.key = t.key
     slot.value = t.at_ns

@@ -14,7 +14,7 @@ from oneprice.core.address import record_at
 from oneprice.core.arena import POSITION, STRATEGY, Arena, build_arena, state_dtype
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.instruments import Instrument, Number, Scales, to_legs
-from oneprice.core.records import ACTIVE, LEG, N_STRATEGIES, NO_PRICE, VIEW
+from oneprice.core.records import ACTIVE, EVENT, LEG, N_STRATEGIES, NO_PRICE, VIEW, record
 from oneprice.engine.entry import Entry, compile_entry
 from oneprice.engine.merge import INF
 from oneprice.execution.blotter import BLOTTER, init_blotter
@@ -26,7 +26,8 @@ from oneprice.risk.records import GATE, LEDGER
 from oneprice.risk.records import sections as risk_sections
 from oneprice.risk.setup import init as init_risk
 
-STATE = state_dtype(("blotter", BLOTTER), ("gate", GATE), ("ledger", LEDGER))
+SEEN = record([("words", "i8", (EVENT.itemsize // 8,))])  # the copy of the event that strategies are shown
+STATE = state_dtype(("seen", SEEN), ("blotter", BLOTTER), ("gate", GATE), ("ledger", LEDGER))
 state_at = record_at(STATE)
 FAR_LOG2 = 10
 

@@ -22,6 +22,7 @@ from oneprice.core.instruments import Fees
 from oneprice.core.records import COMMAND, EVENT, OP_STOP, OPERATOR
 from oneprice.engine import simulate as sim
 from oneprice.engine.live import finish, live_step, next_private, send_rows
+from oneprice.engine.loop import check_params, params_digests
 from oneprice.engine.merge import INF
 from oneprice.engine.state import Engine, Settings
 from oneprice.execution.latency import Latency
@@ -91,9 +92,23 @@ class Session:
         self._entries = (int(engine.entries.ctypes.data), len(engine.entries))
         self._drive = np.zeros(1, sim.DRIVE)
         self._own = np.zeros(1, EVENT)
+        self._digests = params_digests(engine)
 
     def trade(self, tapes: Sequence[Tape], speed: float, stop: threading.Event, status: Any) -> None:
-        """Fold all events in time order, waiting for their time; stop when asked."""
+        """Fold all events in time order, waiting for their time; stop when asked.
+
+        The journal of a strategy's fault ends there, in order, and can be rerun up to it.
+        """
+        try:
+            self._trade(tapes, speed, stop, status)
+        except StrategyError:
+            self.store.finish(self.engine, self.cursor, self.n_market)
+            raise
+        except BaseException:
+            self.store.abandon()
+            raise
+
+    def _trade(self, tapes: Sequence[Tape], speed: float, stop: threading.Event, status: Any) -> None:
         stamps = np.concatenate([t.events["receive_ns"] for t in tapes])
         legs = np.repeat(np.arange(len(tapes)), [len(t) for t in tapes])
         order = np.lexsort((legs, stamps))  # stable: ties by leg, then by row
@@ -109,14 +124,15 @@ class Session:
             at_ns = int(rows[leg]["receive_ns"][row])
             self.drain_private(at_ns)
             pace.wait(at_ns, stop)
-            if stop.is_set() and ending == INF:
+            if stop.is_set() and ending == INF and at_ns > int(self.engine.state["now_ns"]):
+                # between two times, so that the word follows all rows of its nanosecond as the tie rule has it
                 self.tell(OP_STOP)
                 ending = at_ns + SETTLE_NS
             if ending != INF and (self.idle() or at_ns > ending):
                 break
-            self.fold(base[leg] + row * EVENT.itemsize)
             self.cursor[leg] += 1
             self.n_market += 1
+            self.fold(base[leg] + row * EVENT.itemsize)
             if status is not None and time.monotonic() - told > 0.5:
                 told = time.monotonic()
                 status(self.figures(len(order)))
@@ -124,6 +140,7 @@ class Session:
             self.drain_private(last_ns(tapes) + GRACE_NS + 1)
         finish(self.engine.arena.address)
         self.flush()
+        check_params(self.engine, self._digests)
         if status is not None:
             status(self.figures(len(order)))
 
@@ -152,9 +169,9 @@ class Session:
         n = live_step(state, address, *self._entries)
         if n < 0:
             self.flush()
-            self.store.abandon()
             raise StrategyError(
-                f"strategy {self.engine.strategies[-n - 1].name} raised; trading is halted: replay the journal for the line"
+                f"strategy {self.engine.strategies[-n - 1].name} raised; trading is halted; for the line:"
+                f" oneprice.rerun({str(self.store.folder or 'a run with out=...')!r})"
             )
         if n:
             self.flush()
@@ -168,6 +185,7 @@ class Session:
         commands = rows[rows["kind"] == COMMAND]
         self.store.commit(int(self.engine.state["now_ns"]), has_commands=bool(len(commands)))
         if len(commands):
+            check_params(self.engine, self._digests)
             send_rows(self.half.address, commands)
 
     def idle(self) -> bool:

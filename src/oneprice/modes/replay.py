@@ -12,12 +12,13 @@ import msgspec
 import numpy as np
 
 from oneprice.core.arena import copied
-from oneprice.core.errors import ConfigError, unknown_name
+from oneprice.core.errors import ConfigError, DataError, StrategyError, unknown_name
 from oneprice.core.instruments import Fees, Instrument
 from oneprice.core.journal import Journal
 from oneprice.core.manifest import Manifest, TapeEntry, manifest, strategy_entry
-from oneprice.core.records import EVENT, ROW
+from oneprice.core.records import EVENT, OPERATOR, ROW
 from oneprice.engine.loop import Loop, run
+from oneprice.engine.simulate import ROWS_AN_EVENT
 from oneprice.engine.state import Engine, Settings, build
 from oneprice.execution.latency import Latency, check_feed_latency
 from oneprice.execution.package import PackagePolicy
@@ -70,21 +71,39 @@ def replay(
     text = describe(
         engine, chosen, limits=limits, latency=latency, policy=policy, settings=settings, seed=seed, mode="replay"
     )
-    store = Store(out, text, engine)
-    ext = operator if operator is not None else np.zeros(0, EVENT)
-    loop = Loop(engine, tape_table(chosen), ext, exchange=half, keep=chosen)
-    loop.drive["end_ns"] = last_ns(chosen) + GRACE_NS
+    ext = operator_words(operator)
     fitter = Fitter(fits, chosen, engine)
+    loop = Loop(engine, tape_table(chosen), ext, exchange=half, keep=chosen)
+    store = Store(out, text, engine)
+    loop.drive["end_ns"] = last_ns(chosen) + GRACE_NS
     if fits:
         loop.drive["pause_ns"] = fitter.next_ns
     try:
         run(loop, store.drain, on_fit=fitter.fit, progress=progress)
+    except StrategyError:
+        store.finish(engine, loop.cursor, 0)  # the journal ends at the fault and can be rerun up to it
+        raise
     except BaseException:
         store.abandon()
         raise
     n_market = int(loop.drive[0]["n_market"])
     store.finish(engine, loop.cursor, n_market)
     return Run(engine, text, store.rows(), store.events(), n_market, store.folder, half)
+
+
+def operator_words(given: np.ndarray | None) -> np.ndarray:
+    """The operator's events, checked: EVENT[n] of kind OPERATOR, in time order."""
+    if given is None:
+        return np.zeros(0, EVENT)
+    if given.dtype != EVENT or given.ndim != 1:
+        raise DataError(f"operator: expected a one-dimensional EVENT array, got {given.dtype}")
+    for bad, what in (
+        (np.flatnonzero(given["kind"] != OPERATOR), "kind OPERATOR (22)"),
+        (1 + np.flatnonzero(np.diff(given["receive_ns"]) < 0), "receive_ns not before the row before"),
+    ):
+        if len(bad):
+            raise DataError(f"operator, row {bad[0]}: expected {what}, got {given[bad[0]]}")
+    return given
 
 
 def engine_for(
@@ -108,6 +127,12 @@ def engine_for(
     first = min(int(t.events["receive_ns"][0]) for t in tapes)
     last = last_ns(tapes)
     use = settings or Settings()
+    if use.sample_ns < 0:
+        raise ConfigError(f"settings.sample_ns: expected 0 (2,000 samples a run) or more, got {use.sample_ns}")
+    if use.sink_rows <= ROWS_AN_EVENT:
+        raise ConfigError(
+            f"settings.sink_rows: expected more than {ROWS_AN_EVENT} (room for one event), got {use.sink_rows}"
+        )
     use = replaced(
         use,
         clocks={t.instrument.symbol: (t.clock_offset_ns, t.clock_bound_ns) for t in tapes},

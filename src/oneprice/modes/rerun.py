@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from oneprice.core.arena import copied
-from oneprice.core.errors import ConfigError, JournalError
+from oneprice.core.errors import ConfigError, JournalError, StrategyError
 from oneprice.core.instruments import Instrument
 from oneprice.core.journal_read import JournalReader
 from oneprice.core.manifest import Manifest
@@ -35,6 +35,7 @@ class Rerun:
     commands_again: int
     first_difference: int  # index of the first command that differs, -1 = none
     state_equal: bool
+    fault: str = ""  # what the strategy raised, and where, if that ended the session
 
     @property
     def equal(self) -> bool:
@@ -47,6 +48,7 @@ class Rerun:
             "commands_again": self.commands_again,
             "first_difference": self.first_difference,
             "state_equal": self.state_equal,
+            "fault": self.fault,
             "run": self.run.to_dict(),
         }
 
@@ -56,6 +58,7 @@ class Rerun:
             f"{self.commands_again:,} commands against {self.commands_recorded:,} recorded: {verdict}"
             + ("" if self.first_difference < 0 else f"; the first difference is command {self.first_difference}")
             + ("" if self.state_equal else "; the final state differs")
+            + (f"; the session ended with a fault: {self.fault}" if self.fault else "")
         )
 
 
@@ -87,26 +90,39 @@ def rerun(
     end = ends[-1]
     chosen = list(tapes) if tapes is not None else [read_tape(t.path) for t in text.tapes]
     check_tapes(text, chosen)
+    if strategies is not None and len(strategies) != len(text.strategies):
+        names = ", ".join(entry.name for entry in text.strategies)
+        raise ConfigError(f"strategies: expected {len(text.strategies)} ({names}), got {len(strategies)}")
     engine = engine_of(text, strategies or named_strategies(text))
     first = min(int(t.events["receive_ns"][0]) for t in chosen)
     engine.state["next_sample_ns"] = first
     loop = Loop(engine, tape_table(chosen), reader.read_events(), keep=chosen)
     loop.drive["n_market_end"] = int(sum(end.cursors))
     rows: list[np.ndarray] = []
-    run(loop, lambda out, _: rows.append(copied(out)), progress=progress)
-    again = np.concatenate(rows, dtype=ROW)
-    return _compared(engine, text, reader, again, int(loop.drive[0]["n_market"]), str(end.digest))
+    fault = ""
+    try:
+        run(loop, lambda out, _: rows.append(copied(out)), progress=progress)
+    except StrategyError as error:  # the session ended there too, or the comparison will tell
+        fault = str(error)
+    again = np.concatenate(rows, dtype=ROW) if rows else np.zeros(0, ROW)
+    result = _compared(engine, text, reader, again, int(loop.drive[0]["n_market"]), str(end.digest))
+    return replace(result, fault=fault)
 
 
 def _compared(engine: Engine, text: Manifest, reader: JournalReader, again: np.ndarray, n: int, digest: str) -> Rerun:
     recorded = reader.read_rows()
     before, after = (rows[rows["kind"] == COMMAND] for rows in (recorded, again))
     shared = min(len(before), len(after))
-    same = before[:shared].view(np.uint8).reshape(shared, -1) == after[:shared].view(np.uint8).reshape(shared, -1)
-    bad = np.flatnonzero(~same.all(axis=1)) if shared else np.zeros(0, np.int64)
+    same = _bytes(before[:shared]) == _bytes(after[:shared])
+    bad = np.flatnonzero(~same.all(axis=1))
     first = int(bad[0]) if len(bad) else (-1 if len(before) == len(after) else shared)
     result = Run(engine, text, again, reader.read_events(), n)
     return Rerun(result, len(before), len(after), first, engine.state_digest() == digest)
+
+
+def _bytes(rows: np.ndarray) -> np.ndarray:
+    """uint8 (n, 64)."""
+    return rows.view(np.uint8).reshape(len(rows), ROW.itemsize)
 
 
 def engine_of(text: Manifest, strategies: Sequence[Strategy]) -> Engine:
