@@ -154,7 +154,7 @@ def joined_rows(parts: list[np.ndarray]) -> np.ndarray:
 def tricky(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
     """Counts its calls; at call `at` plays one trick."""
     if m.n < 64:
-        m.log[m.n] = event.kind * 100 + event.leg
+        m.log[m.n] = int(event.kind) * 100 + int(event.leg)
         m.log_ns[m.n] = event.receive_ns
     m.n += 1
     if p.trick == 13:

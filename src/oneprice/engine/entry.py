@@ -23,6 +23,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from oneprice.core import jit
+from oneprice.engine.content import content_of
 from oneprice.execution.intents import INTENTS
 from oneprice.execution.strategy import Strategy
 
@@ -120,6 +121,7 @@ def _key(strategy: Strategy, path: Path | None) -> str:
     h.update(repr((strategy.name, strategy.params.descr, _layout(strategy.memory))).encode())
     for file in _local_closure(path) if path else []:
         h.update(str(file.name).encode() + b"\0" + file.read_bytes())
+    h.update(content_of(strategy.function))  # the file may have been edited since it was imported
     if path is None:
         h.update(f"{id(strategy.function)}".encode())
     else:

@@ -127,6 +127,7 @@ class Session:
             if stop.is_set() and ending == INF and at_ns > int(self.engine.state["now_ns"]):
                 # between two times, so that the word follows all rows of its nanosecond as the tie rule has it
                 self.tell(OP_STOP)
+                self.drain_private(at_ns)  # what it set off may be due before the next row
                 ending = at_ns + SETTLE_NS
             if ending != INF and (self.idle() or at_ns > ending):
                 break
