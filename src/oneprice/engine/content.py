@@ -1,6 +1,6 @@
 """What a function in memory is made of, as bytes: its code, its constants, the user's functions it calls.
 
-A file may have been edited since it was imported. A cache keyed by the file alone would then keep the old code
+A file may have been edited since its import. A cache keyed by the file alone would then keep the old code
 under the new text, and hand it to the next process.
 """
 
