@@ -24,6 +24,7 @@ from oneprice.core.jit import njit
 from oneprice.core.journal import Journal, next_epoch
 from oneprice.core.records import AMBIGUOUS, COMMAND, EVENT, LINK, OP_EPOCH, OP_REDUCE, OPERATOR
 from oneprice.engine.live import send_rows
+from oneprice.engine.state import Engine
 from oneprice.execution.exchange import ex_catch_up, exchange_at
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import ExchangeHalf
@@ -33,7 +34,7 @@ from oneprice.modes.answers import Answers, answers_of
 from oneprice.modes.paper import Session
 from oneprice.modes.rebuild import Rebuilt, rebuild
 from oneprice.modes.reconcile import Reconciliation, SimulatedVenue, live_orders, reconcile
-from oneprice.modes.replay import Store
+from oneprice.modes.replay import GRACE_NS, Store, last_ns
 from oneprice.modes.run import Run
 
 MAX_ASKS = 5
@@ -105,31 +106,12 @@ class ResumedStore(Store):
         self._journal.start_session(epoch, time_ns=back.last_ns, n_events=n_events, cursors=cursors)
 
 
-class RecoveringSession(Session):
-    """A paper session that starts with ambiguous orders and asks the venue once the dust has settled."""
+class AskingSession(Session):
+    """A paper session that can be told things from outside and can ask its venues."""
 
-    def __init__(self, back: Rebuilt, half: ExchangeHalf, store: Store, settle_ns: int) -> None:
-        super().__init__(back.engine, half, back.table, store)
-        self.cursor[:] = back.cursor
-        self.n_market = int(back.cursor.sum() - back.table[:, 3].sum())
+    def __init__(self, engine: Engine, half: ExchangeHalf, table: np.ndarray, store: Store) -> None:
+        super().__init__(engine, half, table, store)
         self.asked: list[Answers] = []
-        self._start_ns = max(back.last_ns, 0)
-        self._settle_ns = settle_ns
-        self._ask_ns: int | None = None
-        self.n_ambiguous = 0
-
-    def open_epoch(self, epoch: int) -> None:
-        """Epoch and broken links as events; answers on their way are gone with the old connection."""
-        venue_to(self.half.address, self.table, self._start_ns)
-        forget_answers(self.half)
-        first = np.zeros(1, EVENT)
-        first["kind"], first["key"], first["value"], first["leg"] = OPERATOR, OP_EPOCH, epoch, -1
-        links = np.zeros(len(self.table), EVENT)
-        links["kind"], links["flag_bits"], links["leg"] = LINK, AMBIGUOUS, np.arange(len(links))
-        self.n_ambiguous = len(live_orders(self.engine))
-        self.inject(first, self._start_ns)
-        self.inject(links, self._start_ns)
-        self._ask_ns = self._start_ns + self._settle_ns
 
     def inject(self, events: np.ndarray, at_ns: int) -> None:
         """Journal events at a time, one by one, and fold each."""
@@ -140,27 +122,62 @@ class RecoveringSession(Session):
             self.store.drain(self.engine.arena.drain(), one)
             self.fold(int(one.ctypes.data))
 
-    def drain_private(self, before_ns: int) -> None:
-        """As in any session, with the question to the venues at its time."""
-        while self._ask_ns is not None and self._ask_ns < before_ns:
-            at_ns, self._ask_ns = self._ask_ns, None
-            super().drain_private(at_ns + 1)
-            self.ask(at_ns)
-        super().drain_private(before_ns)
+    def break_links(self, legs: Sequence[int], at_ns: int) -> None:
+        """What is in flight or working on these legs becomes ambiguous."""
+        links = np.zeros(len(legs), EVENT)
+        links["kind"], links["flag_bits"], links["leg"] = LINK, AMBIGUOUS, legs
+        self.inject(links, at_ns)
 
-    def ask(self, at_ns: int) -> None:
-        """Ask the venues and feed what they say; ask again later while something stays unknown."""
+    def operator(self, key: int, value: int, at_ns: int) -> None:
+        """An operator event with a value."""
+        word = np.zeros(1, EVENT)
+        word["kind"], word["key"], word["value"], word["leg"] = OPERATOR, key, value, -1
+        self.inject(word, at_ns)
+
+    def ask(self, at_ns: int) -> Answers:
+        """Ask the venues as they stand at a time, and feed what they say."""
         venue_to(self.half.address, self.table, at_ns)
         found = answers_of(self.engine, SimulatedVenue(self.half), self.store.events())
         self.asked.append(found)
         self.inject(found.events, at_ns)
-        if found.unresolved:
-            if len(self.asked) < MAX_ASKS:
-                self._ask_ns = at_ns + max(self._settle_ns, 1)
-            else:
-                word = np.zeros(1, EVENT)
-                word["kind"], word["key"], word["leg"] = OPERATOR, OP_REDUCE, -1
-                self.inject(word, at_ns)
+        return found
+
+
+class RecoveringSession(AskingSession):
+    """A session that starts with ambiguous orders and asks the venues once the dust has settled."""
+
+    def __init__(self, back: Rebuilt, half: ExchangeHalf, store: Store, settle_ns: int) -> None:
+        super().__init__(back.engine, half, back.table, store)
+        self.cursor[:] = back.cursor
+        self.n_market = int(back.cursor.sum() - back.table[:, 3].sum())
+        self.n_ambiguous = 0
+        self._start_ns = max(back.last_ns, 0)
+        self._last_row_ns = last_ns(back.tapes)
+        self._settle_ns = settle_ns
+        self._ask_ns: int | None = None
+
+    def open_epoch(self, epoch: int) -> None:
+        """Epoch and broken links as events; answers on their way are gone with the old connection."""
+        venue_to(self.half.address, self.table, self._start_ns)
+        forget_answers(self.half)
+        self.n_ambiguous = len(live_orders(self.engine))
+        self.operator(OP_EPOCH, epoch, self._start_ns)
+        self.break_links(range(len(self.table)), self._start_ns)
+        self._ask_ns = self._start_ns + self._settle_ns
+
+    def drain_private(self, before_ns: int) -> None:
+        """As in any session, with the question to the venues at its time."""
+        last = before_ns > self._last_row_ns  # behind the tapes: no question is left open
+        while self._ask_ns is not None and (last or self._ask_ns < before_ns):
+            at_ns, self._ask_ns = self._ask_ns, None
+            super().drain_private(at_ns + 1)
+            if self.ask(at_ns).unresolved:
+                if len(self.asked) < MAX_ASKS:
+                    self._ask_ns = at_ns + max(self._settle_ns, 1)
+                else:
+                    self.operator(OP_REDUCE, 0, at_ns)
+            before_ns = max(before_ns, at_ns + GRACE_NS) if last else before_ns
+        super().drain_private(before_ns)
 
 
 @njit
