@@ -139,7 +139,8 @@ def joined_rows(parts: list[np.ndarray]) -> np.ndarray:
     QUOTES_ALWAYS,
     RAISES_ON_ACK,
     CANCELS,
-) = range(18)
+    WRITES_LEG,
+) = range(19)
 
 
 @strategy(
@@ -207,6 +208,9 @@ def tricky(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
         quote(orders, 1, p.leg, 1, p.price, p.qty)
     elif p.trick == 11:
         target(orders, p.leg, p.qty, p.price)
+    elif p.trick == 18:
+        legs[0].leg = 1_000_000
+        quote(orders, 1, 0, 1, p.price, p.qty)
     elif p.trick == 14:
         quote(orders, 1, 1, 1, legs[1].bid - 1.0, p.qty)
         quote(orders, 2, 0, 1, legs[0].bid - 1.0, p.qty)

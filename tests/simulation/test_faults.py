@@ -11,6 +11,7 @@ import pytest
 
 import engine_kit as kit
 from engine_kit import FEES, LATENCY, MS, START, floods, odd_package, of_kind, steady, tape, top, tricky
+from oneprice.core.arena import STRATEGY
 from oneprice.core.errors import ConfigError, DataError, StrategyError
 from oneprice.core.journal_read import JournalReader
 from oneprice.core.records import (
@@ -23,6 +24,7 @@ from oneprice.core.records import (
     R_POOL_FULL,
     REASONS,
     REFUSED,
+    VIEW,
 )
 from oneprice.engine.state import Settings
 from oneprice.execution.strategy import strategy
@@ -130,6 +132,15 @@ def test_a_strategy_cannot_write_to_the_tape() -> None:
     run = replay([tricky(trick=kit.WRITES_EVENT, at=9), tricky()], chosen, latency=LATENCY)
     assert [t.events.tobytes() for t in chosen] == before
     assert kit.log_of(run.engine, 0) == kit.log_of(run.engine, 1)
+
+
+def test_a_strategy_cannot_reach_a_leg_that_is_not_there() -> None:
+    """It writes over the leg number of its view: a bad intent, and the next update sets the view right."""
+    run = replay(tricky(trick=kit.WRITES_LEG, at=9, price=99.0), two(), latency=LATENCY)
+    assert run.refusals() == {"bad_intent": 1} and not len(run.commands())
+    st = run.engine.arena.section("strategies", STRATEGY)[0]
+    views = run.engine.arena.buffer[int(st["views_off"]) :][: 2 * VIEW.itemsize].view(VIEW)
+    assert views["leg"].tolist() == [0, 1]
 
 
 def test_a_strategy_that_floods_orders() -> None:
