@@ -15,7 +15,7 @@ from oneprice.core.records import BOOK, CANCEL, COMMAND, LAST, MODEL, NEW
 from oneprice.market.synthetic import two_venues
 from oneprice.market.tape import Tape, make_tape
 from oneprice.modes.fit import Fit
-from oneprice.modes.replay import replay
+from oneprice.modes.replay import replay, tagged
 from oneprice.modes.rerun import rerun
 from oneprice.strategies.cross_market import cross_market
 
@@ -44,7 +44,7 @@ def two() -> list[Tape]:
 def test_an_estimator_sees_rows_received_by_its_request() -> None:
     """Each window ends with the last row of receive_ns <= request; window_ns cuts the old end."""
     watch = Watch()
-    chosen = two()
+    chosen = tagged(two())
     replay(FOLLOWS, chosen, latency=LATENCY, fits=[watch.fit(MS)])
     assert len(watch.seen) == len(REQUESTS)
     for at, windows in zip(REQUESTS, watch.seen, strict=True):

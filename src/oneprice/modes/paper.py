@@ -30,7 +30,16 @@ from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import FillModel
 from oneprice.market.tape import Tape
-from oneprice.modes.replay import GRACE_NS, Store, describe, engine_for, last_ns, tape_table, venues_for
+from oneprice.modes.replay import (
+    GRACE_NS,
+    Store,
+    describe,
+    engine_for,
+    last_ns,
+    tagged,
+    tape_table,
+    venues_for,
+)
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 
@@ -66,7 +75,7 @@ def paper(
     if speed < 0:
         raise ConfigError(f"speed: expected 0 (no waiting) or more, got {speed}")
     strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
-    chosen = list(tapes)
+    chosen = tagged(tapes)
     limits = limits or Limits()
     engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
     half = venues_for(engine, chosen, latency, fills)

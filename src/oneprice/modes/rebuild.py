@@ -25,7 +25,7 @@ from oneprice.engine.loop import Loop
 from oneprice.engine.state import Engine
 from oneprice.execution.strategy import Strategy
 from oneprice.market.tape import Tape, read_tape
-from oneprice.modes.replay import tape_table
+from oneprice.modes.replay import tagged, tape_table
 from oneprice.modes.rerun import check_tapes, engine_of, named_strategies
 
 
@@ -64,7 +64,7 @@ def rebuild(
         raise JournalError(
             f"{path}: expected a session that died, this one ended in order: nothing to recover"
         )
-    chosen = list(tapes) if tapes is not None else [read_tape(t.path) for t in text.tapes]
+    chosen = tagged(tapes if tapes is not None else [read_tape(t.path) for t in text.tapes])
     check_tapes(text, chosen)
     engine = engine_of(text, strategies or named_strategies(text))
     engine.state["next_sample_ns"] = min(int(t.events["receive_ns"][0]) for t in chosen)

@@ -24,7 +24,7 @@ from oneprice.execution.latency import Latency, check_feed_latency
 from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import ExchangeHalf, FillModel, build_exchange
-from oneprice.market.tape import Tape
+from oneprice.market.tape import Tape, join_events
 from oneprice.modes.fit import Fit, Fitter
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
@@ -64,7 +64,7 @@ def replay(
     ConfigError, DataError before anything is folded; StrategyError with the line that raised.
     """
     strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
-    chosen = list(tapes)
+    chosen = tagged(tapes)
     limits = limits or Limits()
     engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
     half = venues_for(engine, chosen, latency, fills)
@@ -182,6 +182,18 @@ def with_fees(instrument: Instrument, fees: Fees | Mapping[str, Fees] | None) ->
     """The instrument with the fees given for it, if any."""
     own = fees.get(instrument.symbol) if isinstance(fees, Mapping) else fees
     return instrument if own is None else msgspec.structs.replace(instrument, fees=own)
+
+
+def tagged(tapes: Sequence[Tape]) -> list[Tape]:
+    """The tapes with rows tagged by their leg here; rows tagged otherwise are copied, the caller's stay theirs."""
+    out = []
+    for i, tape in enumerate(tapes):
+        if (tape.events["leg"] != i).any():
+            events = join_events([tape.events])
+            events["leg"] = i
+            tape = replaced(tape, events=events)
+        out.append(tape)
+    return out
 
 
 def tape_table(tapes: Sequence[Tape]) -> np.ndarray:

@@ -21,7 +21,7 @@ from oneprice.engine.state import Engine, Settings, build
 from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.market.tape import Tape, read_tape
-from oneprice.modes.replay import tape_table
+from oneprice.modes.replay import tagged, tape_table
 from oneprice.modes.run import Run
 from oneprice.risk.limits import limits_from
 
@@ -88,7 +88,7 @@ def rerun(
     if not ends:
         raise JournalError(f"{folder}: the session was not ended (killed?): recover it first")
     end = ends[-1]
-    chosen = list(tapes) if tapes is not None else [read_tape(t.path) for t in text.tapes]
+    chosen = tagged(tapes if tapes is not None else [read_tape(t.path) for t in text.tapes])
     check_tapes(text, chosen)
     if strategies is not None and len(strategies) != len(text.strategies):
         names = ", ".join(entry.name for entry in text.strategies)
