@@ -165,7 +165,9 @@ def test_every_boundary(tmp_path: Path) -> None:
         raw = (tmp_path / "whole" / "journal.op").read_bytes()
         (folder / "journal.op").write_bytes(raw[: journal.n_bytes + 4096])
         half = copy_of(store.half)
-        recovery = recover(folder, half, tapes=tapes, strategies=[STRATEGY], settle_ns=SETTLE_NS)
+        recovery = recover(
+            folder, half, tapes=tapes, strategies=[STRATEGY], settle_ns=SETTLE_NS, durability="async"
+        )
         check(recovery, half, folder, tapes)
         seen["steps"] += 1
         seen["ambiguous"] = max(seen["ambiguous"], recovery.ambiguous)

@@ -40,7 +40,8 @@ def answers_of(engine: Engine, venue: Venue, events: np.ndarray) -> Answers:
         live = live_orders(engine, i)
         answer = venue.query(i, [int(c) for c in live["client_id"]])
         new = _missed(i, answer, seen)
-        before, after = [], []
+        before: list[np.ndarray] = []
+        after: list[np.ndarray] = []
         for o in live[live["state"] == UNKNOWN]:
             told = answer.orders.get(int(o["client_id"]))
             lots = int(new["qty"][new["client_id"] == o["client_id"]].sum())
