@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, from_dtype, types
 from numba.extending import intrinsic as _intrinsic
 
@@ -35,6 +36,36 @@ def address_of(typing_context: Any, record: Any) -> Any:
         return builder.ptrtoint(args[0], context.get_value_type(types.intp))
 
     return types.intp(record), build
+
+
+@intrinsic
+def words_at(typing_context: Any, address: Any) -> Any:
+    """int64 words at an address: indexed like an array, without its length and without reference counts."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.int64)(types.intp), build
+
+
+@intrinsic
+def lowest_bit(typing_context: Any, word: Any) -> Any:
+    """Index of the lowest set bit of a word (64: none)."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), build
+
+
+@intrinsic
+def leading_zeros(typing_context: Any, word: Any) -> Any:
+    """Zero bits above the highest set bit of a word."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), build
 
 
 def record_at(dtype: np.dtype) -> Any:

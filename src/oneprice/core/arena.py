@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from oneprice.core.address import address_of, pointer
+from oneprice.core.address import address_of, pointer, record_at
 from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
-from oneprice.core.records import CAUSES, LEG, ROW, VIEW, record
+from oneprice.core.records import CAUSES, EVENT, LEG, ROW, VIEW, record
 
 MAGIC = 0x6F6E6570_00000001
 
@@ -90,6 +90,36 @@ def state_dtype(*nested: tuple[str, np.dtype]) -> np.dtype:
     return record([*HEAD, *nested])
 
 
+_leg_at, _position_at, _strategy_at, _view_at = (record_at(d) for d in (LEG, POSITION, STRATEGY, VIEW))
+_sink_at, row_at, event_at = record_at(SINK), record_at(ROW), record_at(EVENT)
+SINK_BYTES, ROW_BYTES, EVENT_BYTES = SINK.itemsize, ROW.itemsize, EVENT.itemsize
+_LEG_BYTES, _POSITION_BYTES, _STRATEGY_BYTES, _VIEW_BYTES = (d.itemsize for d in (LEG, POSITION, STRATEGY, VIEW))
+
+
+@njit
+def leg_of(s: Any, i: int) -> Any:
+    """LEG i: the record itself, cheaper than an array of all and one of them."""
+    return _leg_at(address_of(s) + s.legs_off + i * _LEG_BYTES)
+
+
+@njit
+def position_of(s: Any, at: int) -> Any:
+    """POSITION `k * s.n_legs + i` of strategy k and leg i."""
+    return _position_at(address_of(s) + s.positions_off + at * _POSITION_BYTES)
+
+
+@njit
+def strategy_row(s: Any, k: int) -> Any:
+    """STRATEGY k."""
+    return _strategy_at(address_of(s) + s.strategies_off + k * _STRATEGY_BYTES)
+
+
+@njit
+def view_of(s: Any, k: int, slot: int) -> Any:
+    """VIEW of strategy k on its leg `slot`."""
+    return _view_at(address_of(s) + strategy_row(s, k).views_off + slot * _VIEW_BYTES)
+
+
 @njit
 def legs_of(s: Any) -> Any:
     """LEG[n_legs] of the engine."""
@@ -111,14 +141,14 @@ def strategies_of(s: Any) -> Any:
 @njit
 def views_of(s: Any, k: int) -> Any:
     """VIEW[n_legs] of strategy k."""
-    t = strategies_of(s)[k]
+    t = strategy_row(s, k)
     return carray(pointer(address_of(s) + t.views_off), t.n_legs, VIEW)
 
 
 @njit
 def sink_of(s: Any) -> Any:
     """The sink's header."""
-    return carray(pointer(address_of(s) + s.sink_off), 1, SINK)[0]
+    return _sink_at(address_of(s) + s.sink_off)
 
 
 @njit
@@ -129,14 +159,13 @@ def emit(s: Any, kind: int) -> Any:
     row is reused and `lost` counts it, which the driver treats as a fault.
     """
     sink = sink_of(s)
-    rows = carray(pointer(address_of(s) + s.sink_off + SINK_BYTES), sink.capacity, ROW)
     i = sink.n_rows
     if i >= sink.capacity:
         sink.lost += 1
         i = sink.capacity - 1
     else:
         sink.n_rows = i + 1
-    row = rows[i]
+    row = row_at(address_of(s) + s.sink_off + SINK_BYTES + i * ROW_BYTES)
     row.time_ns = s.now_ns
     row.ref = 0
     row.a = 0
@@ -151,9 +180,6 @@ def emit(s: Any, kind: int) -> Any:
     row.code = 0
     row.aux = 0
     return row
-
-
-SINK_BYTES = SINK.itemsize
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
-
 from oneprice.core.address import i64_at, record_at
 from oneprice.core.arena import sink_of
 from oneprice.core.jit import njit
@@ -15,7 +13,15 @@ from oneprice.engine.merge import INF
 from oneprice.engine.replay import replay
 from oneprice.engine.simulate import keep, simulate, timer_event
 from oneprice.engine.state import state_at
-from oneprice.execution.exchange import ex_advance, ex_send, exchange_at, ring_head, ring_head_ns, ring_pop
+from oneprice.execution.exchange import (
+    ex_advance,
+    ex_send,
+    exchange_at,
+    horizon_ns,
+    ring_head,
+    ring_head_ns,
+    ring_pop,
+)
 
 _event_at = record_at(EVENT)
 
@@ -69,7 +75,7 @@ def next_private(state: int, exchange: int, d: Any, tapes: Any, out: Any, before
         t_timer = max(s.blotter.timer_next_ns, s.now_ns)
         t = min(t_ring, t_timer)
         if x.next_due_ns <= t and x.next_due_ns < before_ns:
-            ex_advance(x, tapes, min(t, before_ns - 1))
+            ex_advance(x, tapes, horizon_ns(x))
             continue
         if t >= before_ns or t == INF:
             return False

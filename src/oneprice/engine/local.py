@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-from numba import carray
-
-from oneprice.core.address import address_of, i64_at, pointer
-from oneprice.core.arena import emit, legs_of, leg_of, position_of, strategy_row, views_of
+from oneprice.core.address import address_of, words_at
+from oneprice.core.arena import emit, leg_of, legs_of, position_of, strategy_row, view_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
     ACTIVE,
     BAR,
+    BOOK,
     DEGRADED,
     EVENT,
     EXPIRED,
@@ -81,8 +79,13 @@ def fold(s: Any, ev: Any, entries: Any) -> int:
     Parameters: STATE record, EVENT record, entry addresses (int64, one a strategy).
     Returns 0, or FAULT + the strategy's index if a strategy raised (its intents are dropped, the engine halts).
     """
-    s.now_ns = ev.receive_ns
     s.n_events += 1
+    if ev.kind == BOOK and ev.flag_bits & LAST == 0:
+        off = leg_of(s, ev.leg).book_off
+        if off != 0:  # inside a batch only the book moves
+            book.book_row(book.book_at(address_of(s) + off), ev)
+            return 0
+    s.now_ns = ev.receive_ns
     if s.ledger.next_due_ns <= ev.receive_ns:
         attribution.due(s)
     kind = ev.kind
@@ -121,10 +124,10 @@ def on_market(s: Any, ev: Any, entries: Any) -> int:
         package.on_touch(s, i)
         dispatch(s)
     fault = 0
-    subs = carray(pointer(address_of(s) + leg.subs_off), (leg.n_subs, 2), np.int64)
+    subs = words_at(address_of(s) + leg.subs_off)
     for j in range(leg.n_subs):
-        k = subs[j, 0]
-        refresh(s, k, subs[j, 1], leg)
+        k = subs[2 * j]
+        refresh(s, k, subs[2 * j + 1], i)
         if strategy_row(s, k).halt == 0:
             got = call(s, ev, entries, k)
             if got != 0:
@@ -133,9 +136,11 @@ def on_market(s: Any, ev: Any, entries: Any) -> int:
 
 
 @njit
-def refresh(s: Any, k: int, slot: int, leg: Any) -> None:
-    """Write strategy k's float view of a leg."""
-    v = views_of(s, k)[slot]
+def refresh(s: Any, k: int, slot: int, i: int) -> None:
+    """Write strategy k's float view of leg i, its number too: the strategy may have written over it."""
+    v = view_of(s, k, slot)
+    leg = leg_of(s, i)
+    v.leg = i
     unit = leg.lot
     v.bid_ticks = leg.bid_ticks
     v.ask_ticks = leg.ask_ticks
@@ -158,7 +163,7 @@ def refresh(s: Any, k: int, slot: int, leg: Any) -> None:
     v.trading = leg.trading
     v.min_qty = leg.min_lots * unit
     v.degraded = 1 if leg.trading == DEGRADED else 0
-    own = position_of(s, k * s.n_legs + v.leg)
+    own = position_of(s, k * s.n_legs + i)
     v.position_lots = own.lots
     v.open_lots = own.open_buy_lots - own.open_sell_lots
     v.position = own.lots * unit
@@ -169,9 +174,9 @@ def refresh(s: Any, k: int, slot: int, leg: Any) -> None:
 def refresh_leg(s: Any, i: int) -> None:
     """Write the views of all subscribers of a leg."""
     leg = leg_of(s, i)
-    subs = carray(pointer(address_of(s) + leg.subs_off), (leg.n_subs, 2), np.int64)
+    subs = words_at(address_of(s) + leg.subs_off)
     for j in range(leg.n_subs):
-        refresh(s, subs[j, 0], subs[j, 1], leg)
+        refresh(s, subs[2 * j], subs[2 * j + 1], i)
 
 
 @njit
@@ -188,7 +193,7 @@ def call(s: Any, ev: Any, entries: Any, k: int) -> int:
     intents.count = 0
     intents.strategy = k
     base = address_of(s)
-    words = i64_at(address_of(ev), EVENT_WORDS)
+    words = words_at(address_of(ev))
     for i in range(EVENT_WORDS):
         s.seen.words[i] = words[i]
     st.calls += 1
@@ -357,11 +362,11 @@ def take_model(s: Any, ev: Any) -> bool:
     n = st.model_bytes // 8
     if ev.key < 0 or ev.key // 8 >= n:
         return False
-    stage = i64_at(base + st.stage_off, n)
+    stage = words_at(base + st.stage_off)
     stage[ev.key // 8] = ev.value
     if ev.flag_bits & LAST == 0:
         return False
-    model = i64_at(base + st.model_off, n)
+    model = words_at(base + st.model_off)
     for i in range(n):
         model[i] = stage[i]
     return True

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray
-
-from oneprice.core.address import address_of, pointer
-from oneprice.core.arena import sink_of
+from oneprice.core.address import address_of
+from oneprice.core.arena import EVENT_BYTES, event_at, sink_of
 from oneprice.core.jit import njit
-from oneprice.core.records import EVENT
 from oneprice.engine import merge
 from oneprice.engine.local import fold
 from oneprice.engine.simulate import CHUNK, DONE, GUARD, ROWS_AN_EVENT, SINK_FULL, head_ns, leaders
@@ -44,7 +41,7 @@ def replay(
                 merge.tree_update(keys, tree, w)
                 w, second = leaders(keys, tree)
                 continue
-            ev = carray(pointer(tapes[w, 0]), tapes[w, 1], EVENT)[cursor[w]]
+            ev = event_at(tapes[w, 0] + cursor[w] * EVENT_BYTES)
             d.event_address = address_of(ev)
             fault = fold(s, ev, entries)
             d.n_market += 1

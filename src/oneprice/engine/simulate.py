@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray
-
-from oneprice.core.address import address_of, pointer
-from oneprice.core.arena import SINK_BYTES, sink_of
+from oneprice.core.address import address_of
+from oneprice.core.arena import EVENT_BYTES, ROW_BYTES, SINK_BYTES, event_at, row_at, sink_of
 from oneprice.core.jit import njit
-from oneprice.core.records import COMMAND, EVENT, ROW, TIMER, record
+from oneprice.core.records import COMMAND, TIMER, record
 from oneprice.engine import merge
 from oneprice.engine.local import fold
 from oneprice.execution import exchange
@@ -49,7 +47,7 @@ def head_ns(tapes: Any, cursor: Any, i: int) -> int:
     """Receive time of a leg's next row, or INF."""
     if cursor[i] >= tapes[i, 1]:
         return merge.INF
-    return carray(pointer(tapes[i, 0]), tapes[i, 1], EVENT)[cursor[i]].receive_ns
+    return event_at(tapes[i, 0] + cursor[i] * EVENT_BYTES).receive_ns
 
 
 @njit
@@ -64,10 +62,10 @@ def leaders(keys: Any, tree: Any) -> tuple[int, int]:
 def forward(s: Any, x: Any, before: int) -> int:
     """Hand the commands among the rows since `before` to the exchange half."""
     sink = sink_of(s)
-    rows = carray(pointer(address_of(s) + s.sink_off + SINK_BYTES), sink.capacity, ROW)
+    rows = address_of(s) + s.sink_off + SINK_BYTES
     n = 0
     for i in range(before, sink.n_rows):
-        r = rows[i]
+        r = row_at(rows + i * ROW_BYTES)
         if r.kind == COMMAND:
             exchange.ex_send(x, s.now_ns, r)
             n += 1
@@ -114,6 +112,41 @@ def timer_event(s: Any, private: Any, d: Any) -> Any:
 
 
 @njit
+def run_stream(s: Any, x: Any, d: Any, merged: Any, what: Any, entries: Any) -> int:
+    """Fold a run of rows of one stream, before anything else can happen; returns how many.
+
+    what = (stream, time to stop before, most rows). It ends early after an event that left rows or moved a timer.
+    """
+    tapes, cursor, keys, tree = merged
+    w, until, most = what
+    sink = sink_of(s)
+    rows = tapes[w, 0]
+    at = cursor[w]
+    last = min(tapes[w, 1], at + most)
+    first = at
+    before = sink.n_rows
+    timer = s.blotter.timer_next_ns
+    while at < last:
+        ev = event_at(rows + at * EVENT_BYTES)
+        if ev.receive_ns >= until:
+            break
+        at += 1
+        d.fault = fold(s, ev, entries)
+        if sink.n_rows != before or s.blotter.timer_next_ns != timer or d.fault != 0:
+            break
+    d.event_address = rows + (at - 1) * EVENT_BYTES
+    d.last_ns = event_at(d.event_address).receive_ns
+    d.n_market += at - first
+    cursor[w] = at
+    keys[w] = head_ns(tapes, cursor, w)
+    if len(keys) > merge.SCAN_UP_TO:
+        merge.tree_update(keys, tree, w)
+    if sink.n_rows != before:
+        d.n_commands += forward(s, x, before)
+    return at - first
+
+
+@njit
 def simulate(
     s: Any, x: Any, d: Any, tapes: Any, cursor: Any, keys: Any, tree: Any, streams: Any, entries: Any, n_max: int
 ) -> int:
@@ -136,15 +169,25 @@ def simulate(
         t_ext = ext[d.ext_cursor].receive_ns if d.ext_cursor < len(ext) else merge.INF
         t = min(min(t_market, t_ring), min(t_timer, t_ext))
         if x.next_due_ns <= t and x.next_due_ns <= d.end_ns:
-            exchange.ex_advance(x, tapes, min(t, d.end_ns))
+            exchange.ex_advance(x, tapes, min(exchange.horizon_ns(x), d.end_ns))
             continue
         if t > d.end_ns or t == merge.INF:
             return DONE
         if t >= d.pause_ns:
             return FIT_DUE
+        if t_market < min(t_ring, min(t_timer, t_ext)):
+            until = min(min(t_ring, min(t_timer, t_ext)), min(x.next_due_ns, min(d.pause_ns, d.end_ns)))
+            if second >= 0:
+                until = min(until, keys[second])
+            if t_market < until:
+                n += run_stream(s, x, d, (tapes, cursor, keys, tree), (w, until, n_max - n), entries)
+                if d.fault != 0:
+                    return GUARD
+                w, second = leaders(keys, tree)
+                continue
         before = sink.n_rows
         if t_market == t:
-            ev = carray(pointer(tapes[w, 0]), tapes[w, 1], EVENT)[cursor[w]]
+            ev = event_at(tapes[w, 0] + cursor[w] * EVENT_BYTES)
             d.event_address = address_of(ev)
             fault = fold(s, ev, entries)
             d.n_market += 1

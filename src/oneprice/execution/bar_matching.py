@@ -13,7 +13,7 @@ from typing import Any
 from oneprice.core.jit import njit
 from oneprice.core.records import IOC, POST_ONLY
 from oneprice.execution.matching import cancel_at, fill, leave
-from oneprice.execution.venue_state import X_IOC, exlegs_of
+from oneprice.execution.venue_state import X_IOC, exleg_of
 
 
 @njit
@@ -27,7 +27,7 @@ def on_bar(x: Any, i: int, ev: Any, at_ns: int) -> None:
       volume);
     - what an IOC did not get is cancelled.
     """
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     opened = ev.close + ev.open_off
     room = math.floor(e.participation * ev.volume + 1e-9) if ev.volume > 0 else e.leg.assumed_depth_lots
     slip = math.ceil(abs(opened) * e.slippage_bp * 1e-4 - 1e-9)

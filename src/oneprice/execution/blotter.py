@@ -255,6 +255,7 @@ BLOTTER = record(
         ("scratch_steps", "i8", (N_PACKAGE_LEGS,)),
         ("scratch_lots", "i8", (N_PACKAGE_LEGS,)),
         ("sorted_legs", "i8", (N_PACKAGE_LEGS,)),
+        ("live_bits", "i8", (N_ORDERS // 64,)),  # one bit a slot: an order that is not done
         ("open_packages", "i8", (N_PACKAGES,)),
         ("package_ring", "i8", (N_PACKAGES,)),
         ("order_ring", "i8", (N_ORDERS,)),

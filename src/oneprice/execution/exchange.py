@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from oneprice.core.address import address_of, i64_at, pointer
+from oneprice.core.address import address_of, pointer, words_at
+from oneprice.core.arena import EVENT_BYTES, event_at
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     BAR,
@@ -25,7 +26,6 @@ from oneprice.core.records import (
     CLEAR,
     CLOSED_SESSION,
     DEGRADED,
-    EVENT,
     EXPIRED,
     EXPIRY,
     LAST,
@@ -56,7 +56,7 @@ from oneprice.execution.venue_state import (
     answer,
     entry_latency,
     exchange_at,
-    exlegs_of,
+    exleg_of,
     ring_head,
     ring_head_ns,
     ring_pop,
@@ -88,7 +88,7 @@ def ex_send(x: Any, now_ns: int, r: Any) -> None:
     as busy.
     """
     i = r.leg
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     arrive = max(now_ns + entry_latency(x, e, r.code == CANCEL, now_ns), e.last_arrive_ns)
     if e.n_commands >= N_COMMANDS:
         ev = answer(x, i, REJECT if r.code == NEW else CANCEL_REJECT, r.client_id, arrive, False)
@@ -109,7 +109,7 @@ def ex_send(x: Any, now_ns: int, r: Any) -> None:
     c.action = r.code
     if e.active == 0:
         e.active = 1
-        i64_at(address_of(x) + x.active_off, x.n_legs)[x.n_active] = i
+        words_at(address_of(x) + x.active_off)[x.n_active] = i
         x.n_active += 1
     x.next_due_ns = min(x.next_due_ns, arrive + e.least_response_ns)
 
@@ -123,12 +123,12 @@ def ex_advance(x: Any, tapes: Any, until_ns: int) -> None:
     (0: file order), first row. `x.next_due_ns` becomes a lower bound of the receive time of any answer not
     yet on the ring.
     """
-    active = i64_at(address_of(x) + x.active_off, x.n_legs)
+    active = words_at(address_of(x) + x.active_off)
     due = INF
     k = 0
     while k < x.n_active:
         i = active[k]
-        e = exlegs_of(x)[i]
+        e = exleg_of(x, i)
         advance_leg(x, i, tapes, until_ns)
         if e.n_resting == 0 and e.n_commands == 0:
             e.active = 0
@@ -138,6 +138,12 @@ def ex_advance(x: Any, tapes: Any, until_ns: int) -> None:
         due = min(due, due_of(e))
         k += 1
     x.next_due_ns = due
+
+
+@njit
+def horizon_ns(x: Any) -> int:
+    """How far a venue may be advanced when its next answer is due: no command decided after that answer arrives sooner."""
+    return x.next_due_ns + max(x.least_entry_ns - 1, 0)
 
 
 @njit
@@ -162,7 +168,7 @@ def row_time(e: Any, i: int, tapes: Any) -> int:
     """Exchange time of the leg's next row, never before the last one's; INF at the end of the tape."""
     if e.cursor >= tapes[i, 1]:
         return INF
-    ev = carray(pointer(tapes[i, 0]), tapes[i, 1], EVENT)[row_index(e, i, tapes)]
+    ev = event_at(tapes[i, 0] + row_index(e, i, tapes) * EVENT_BYTES)
     t = ev.exchange_ns + e.leg.clock_offset_ns if ev.exchange_ns > 0 else ev.receive_ns
     return max(t, e.clock_ns)
 
@@ -178,20 +184,20 @@ def row_index(e: Any, i: int, tapes: Any) -> int:
 @njit
 def advance_leg(x: Any, i: int, tapes: Any, until_ns: int) -> None:
     """One leg up to `until_ns`: rows and commands in time order, rows first at equal ns."""
-    e = exlegs_of(x)[i]
-    rows = carray(pointer(tapes[i, 0]), tapes[i, 1], EVENT)
+    e = exleg_of(x, i)
+    rows = tapes[i, 0]
     if e.started == 0:
         e.started = 1
         e.cursor = tapes[i, 3]
         e.row_ns = row_time(e, i, tapes)
-        e.bars = 1 if e.row_ns != INF and rows[row_index(e, i, tapes)].kind == BAR else 0
+        e.bars = 1 if e.row_ns != INF and event_at(rows + row_index(e, i, tapes) * EVENT_BYTES).kind == BAR else 0
     while True:
         arrive = e.commands[e.cmd_head].arrive_ns if e.n_commands > 0 else INF
         if e.row_ns <= arrive:
             if e.row_ns > until_ns or e.row_ns == INF:
                 return
             e.clock_ns = e.row_ns
-            on_row(x, i, rows[row_index(e, i, tapes)], e.row_ns)
+            on_row(x, i, event_at(rows + row_index(e, i, tapes) * EVENT_BYTES), e.row_ns)
             e.cursor += 1
             e.row_ns = row_time(e, i, tapes)
         else:
@@ -206,7 +212,7 @@ def advance_leg(x: Any, i: int, tapes: Any, until_ns: int) -> None:
 @njit
 def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
     """One market row of a leg, as its venue made it."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     kind = ev.kind
     matching = e.leg.trading == OPEN or e.leg.trading == NO_SHORT or e.leg.trading == DEGRADED
     if kind == TRADE:
@@ -217,18 +223,18 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
         if e.book_off != 0:
             b = book_at(address_of(x) + e.book_off)
             laid = b.overlay
-            book_row(b, ev)
-            e.leg.bid_ticks = b.bid_ticks
-            e.leg.bid_lots = b.bid_lots
-            e.leg.ask_ticks = b.ask_ticks
-            e.leg.ask_lots = b.ask_lots
+            if book_row(b, ev):
+                e.leg.bid_ticks = b.bid_ticks
+                e.leg.bid_lots = b.bid_lots
+                e.leg.ask_ticks = b.ask_ticks
+                e.leg.ask_lots = b.ask_lots
             if laid != b.overlay:
                 only = 0
         elif kind == TOP:
             take_top(e, ev)
         if ev.flag_bits & CLEAR:
             e.resync = 1
-        if e.n_resting > 0 and e.resync == 0:
+        if e.n_resting > 0 and e.resync == 0 and (only == 0 or (e.watched >> (ev.price & 63)) & 1 != 0):
             on_depth(x, i, only, ev.price)
     elif kind == BAR:
         if matching and e.bars != 0:
@@ -239,12 +245,20 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
         if e.leg.trading == CLOSED_SESSION or e.leg.trading == EXPIRED:
             on_closed(x, i, at_ns, X_EXPIRED if e.leg.trading == EXPIRED else X_CLOSED)
         return
-    if ev.flag_bits & LAST and (e.n_resting > 0 or e.n_depleted > 0 or e.resync != 0):
+    if ev.flag_bits & LAST and (e.n_depleted > 0 or e.resync != 0 or reached(e)):
         if e.resync != 0:
             e.resync = 0
             on_depth(x, i, 0, 0)
         if matching and e.bars == 0:
             on_batch(x, i, at_ns)
+
+
+@njit
+def reached(e: Any) -> bool:
+    """An opposite touch stands at or beyond a resting order of ours (or did in a crossed book)."""
+    if e.leg.ask_ticks != NO_PRICE and e.top_buy >= e.leg.ask_ticks:
+        return True
+    return e.leg.bid_ticks != NO_PRICE and e.low_sell <= e.leg.bid_ticks
 
 
 @njit

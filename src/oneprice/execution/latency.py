@@ -53,6 +53,11 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The measured table as int64 (n, 3); n = 0 for constant latencies."""
         return np.array(self.table, np.int64).reshape(-1, TABLE_WORDS)
 
+    def least_entry_ns(self) -> int:
+        """The shortest any command can take."""
+        least = min(r[1] for r in self.table) if self.table else self.entry_ns
+        return least if self.cancel_entry_ns < 0 else min(least, self.cancel_entry_ns)
+
     def least_response_ns(self) -> int:
         """The shortest any answer can take."""
         least = min(r[2] for r in self.table) if self.table else self.response_ns

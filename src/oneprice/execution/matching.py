@@ -38,6 +38,7 @@ from oneprice.execution.depletion import consume, consumed, forget
 from oneprice.execution.queue import queue_join, queue_level, queue_trade
 from oneprice.execution.venue_state import (
     EXECUTION,
+    INF,
     MAKER,
     N_EXECUTIONS,
     N_RESTING,
@@ -58,7 +59,7 @@ from oneprice.execution.venue_state import (
     X_SIZE,
     X_UNKNOWN,
     answer,
-    exlegs_of,
+    exleg_of,
     known_of,
     next_shown,
     shown_lots,
@@ -108,7 +109,7 @@ def refuse_cancel(x: Any, i: int, client_id: int, at_ns: int, reason: int) -> No
 @njit
 def fill(x: Any, i: int, o: Any, lots: int, ticks: int, maker: bool, at_ns: int) -> None:
     """Book a fill of an order at the venue and send it."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     fee, tax = fill_fee(e.leg, o.side, lots, ticks, maker)
     o.filled += lots
     e.n_executions += 1
@@ -148,7 +149,7 @@ def sweep(x: Any, i: int, o: Any, maker: bool, at_ns: int) -> None:
 
     As a taker each level gives its own price; as a maker (the market came to us) the price is the order's.
     """
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     ticks = next_shown(x, e, -o.side, NO_PRICE)
     while ticks != NO_PRICE and o.filled < o.lots:
         if ticks > o.price if o.side > 0 else ticks < o.price:
@@ -204,14 +205,31 @@ def rank_in(e: Any, slot: int) -> None:
         k -= 1
     e.rank[k] = slot
     e.n_resting += 1
+    watch(e)
 
 
 @njit
 def rank_out(e: Any, k: int) -> None:
     """Take the order at place k off the ranking."""
-    for j in range(k, e.n_resting - 1):
-        e.rank[j] = e.rank[j + 1]
     e.n_resting -= 1
+    for j in range(k, e.n_resting):
+        e.rank[j] = e.rank[j + 1]
+    watch(e)
+
+
+@njit
+def watch(e: Any) -> None:
+    """Note at which prices rows concern us, and the prices at which an opposite touch would reach us."""
+    e.watched = 0
+    e.top_buy = NO_PRICE
+    e.low_sell = INF
+    for j in range(e.n_resting):
+        o = e.orders[e.rank[j]]
+        e.watched |= 1 << (o.price & 63)
+        if o.side > 0:
+            e.top_buy = max(e.top_buy, o.price)
+        else:
+            e.low_sell = min(e.low_sell, o.price)
 
 
 @njit
@@ -224,7 +242,7 @@ def leave(e: Any, k: int) -> None:
 @njit
 def cancel_at(x: Any, i: int, k: int, at_ns: int, reason: int) -> None:
     """Cancel the order at place k of the ranking."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     o = e.orders[e.rank[k]]
     remember(x, i, o, V_CANCELED, reason)
     say(x, i, CANCELED, o, at_ns, reason)
@@ -242,7 +260,7 @@ def rest(x: Any, e: Any, o: Any) -> None:
 @njit
 def on_new(x: Any, i: int, c: Any) -> None:
     """A new order arrives."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     at_ns = c.arrive_ns
     reason = refusal(e, c.side, c.price, c.qty, c.tif)
     known = known_of(x, c.client_id)
@@ -289,7 +307,7 @@ def on_new(x: Any, i: int, c: Any) -> None:
 @njit
 def place(x: Any, i: int, k: int, at_ns: int) -> None:
     """Take what the order at place k may take; rest, finish or cancel what is left."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     o = e.orders[e.rank[k]]
     if crosses(e, o.side, o.price):
         sweep(x, i, o, False, at_ns)
@@ -304,7 +322,7 @@ def place(x: Any, i: int, k: int, at_ns: int) -> None:
 @njit
 def on_cancel(x: Any, i: int, c: Any) -> None:
     """A cancel arrives: it finds the order working, or says why not."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     k = find_rank(e, c.client_id)
     if k >= 0:
         cancel_at(x, i, k, c.arrive_ns, X_CLIENT)
@@ -317,7 +335,7 @@ def on_cancel(x: Any, i: int, c: Any) -> None:
 @njit
 def on_amend(x: Any, i: int, c: Any) -> None:
     """Change price and total lots. Same price and fewer lots keeps the queue; anything else joins anew."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     at_ns = c.arrive_ns
     k = find_rank(e, c.client_id)
     if k < 0:
@@ -358,7 +376,7 @@ def on_command(x: Any, i: int, c: Any) -> None:
 @njit
 def on_trade(x: Any, i: int, ev: Any, at_ns: int) -> None:
     """A market trade: its lots go to our orders it passed, best price first, then where the queue ends."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     left = ev.qty if ev.qty > 0 else e.leg.assumed_depth_lots
     k = 0
     while k < e.n_resting and left > 0:
@@ -380,7 +398,7 @@ def on_trade(x: Any, i: int, ev: Any, at_ns: int) -> None:
 @njit
 def on_depth(x: Any, i: int, only_side: int, only_ticks: int) -> None:
     """Shown sizes changed: queues follow (`only_side` 0: any level may have changed)."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     for k in range(e.n_resting):
         o = e.orders[e.rank[k]]
         if only_side != 0 and (o.side != only_side or o.price != only_ticks):
@@ -395,7 +413,7 @@ def on_depth(x: Any, i: int, only_side: int, only_ticks: int) -> None:
 @njit
 def on_batch(x: Any, i: int, at_ns: int) -> None:
     """A batch is complete: emptied levels are forgotten, an opposite touch at our price fills us."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     j = 0
     while j < e.n_depleted:
         d = e.depleted[j]
@@ -421,6 +439,6 @@ def on_batch(x: Any, i: int, at_ns: int) -> None:
 @njit
 def on_closed(x: Any, i: int, at_ns: int, reason: int) -> None:
     """The leg closed or expired: every resting order is cancelled."""
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     while e.n_resting > 0:
         cancel_at(x, i, 0, at_ns, reason)

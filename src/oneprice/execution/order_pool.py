@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import emit, legs_of
+from oneprice.core.arena import emit, leg_of
 from oneprice.core.jit import njit
 from oneprice.core.records import AMEND, BUY, CANCEL, N_ORDERS, NO_PRICE, POST_ONLY, R_POOL_FULL, REFUSED
 from oneprice.execution.blotter import FREE, PARTIAL, PLANNED, UNKNOWN, WORKING
@@ -68,6 +68,7 @@ def new_order(s: Any, strategy: int, leg: int, side: int, price: int, lots: int,
     b.order_head = (b.order_head + 1) % N_ORDERS
     b.order_free -= 1
     b.n_open_orders += 1
+    b.live_bits[slot >> 6] |= 1 << (slot & 63)
     s.next_counter = counter + 1
     o = b.orders[slot]
     o.client_id = (s.epoch << 43) | (strategy << 37) | counter
@@ -101,7 +102,7 @@ def new_order(s: Any, strategy: int, leg: int, side: int, price: int, lots: int,
     o.keep_queue = 0
     o.cancel_rejects = 0
     o.reason = 0
-    _decision(legs_of(s)[leg], o)
+    _decision(leg_of(s, leg), o)
     return slot
 
 

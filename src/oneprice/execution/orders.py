@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import emit, legs_of, positions_of
+from oneprice.core.arena import emit, leg_of, position_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
@@ -342,8 +342,8 @@ def _count_open(s: Any, o: Any, lots: int) -> None:
     if change == 0:
         return
     o.open_lots = lots
-    leg = legs_of(s)[o.leg]
-    own = positions_of(s)[o.strategy * s.n_legs + o.leg]
+    leg = leg_of(s, o.leg)
+    own = position_of(s, o.strategy * s.n_legs + o.leg)
     if o.side == BUY:
         leg.open_buy_lots += change
         own.open_buy_lots += change
@@ -361,6 +361,7 @@ def _finish(s: Any, i: int, state: int) -> None:
     o.done_ns = s.now_ns
     _count_open(s, o, 0)
     b.n_open_orders -= 1
+    b.live_bits[i >> 6] &= ~(1 << (i & 63))
     b.order_ring[(b.order_head + b.order_free) % N_ORDERS] = i
     b.order_free += 1
     tell(s, i, BAD if state in (REJECTED, TURNED_DOWN) else ENDED)

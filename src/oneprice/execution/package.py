@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from oneprice.core.arena import legs_of
+from oneprice.core.arena import leg_of, legs_of
 from oneprice.core.jit import njit
 from oneprice.core.records import EXPIRY, IOC, N_PACKAGE_LEGS, N_PACKAGES
 from oneprice.execution.blotter import (
@@ -264,7 +264,7 @@ def _begin_rescue(s: Any, slot: int, i: int, lots: int) -> None:
     p = b.packages[slot]
     sign = 1 if r.lots > 0 else -1
     clear(p, r.strategy, r.key)
-    clear_leg(p.legs[0], r.leg, sign, legs_of(s)[r.leg].mid2_ticks // 2)
+    clear_leg(p.legs[0], r.leg, sign, leg_of(s, r.leg).mid2_ticks // 2)
     p.legs[0].planned = lots
     p.legs[0].filled = lots
     p.legs[0].carried = lots

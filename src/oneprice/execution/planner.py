@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oneprice.core.arena import emit, legs_of, positions_of, views_of
+from oneprice.core.arena import emit, leg_of, legs_of, position_of, views_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     BUY,
@@ -93,7 +93,8 @@ def _leg_of(s: Any, k: int, index: int) -> int:
     views = views_of(s, k)
     if index < 0 or index >= len(views):
         return -1
-    return views[index].leg
+    i = views[index].leg  # lies in memory that the strategy can write to
+    return i if i >= 0 and i < s.n_legs else -1
 
 
 @njit
@@ -119,7 +120,7 @@ def _on_quote(s: Any, k: int, it: Any) -> None:
     if it.qty == 0.0:
         withdraw(s, k, it.key)
         return
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     if not _ticks_ok(it.price, leg):
         _bad(s, k, it, R_BAD_INTENT)
         return
@@ -146,7 +147,7 @@ def _on_target(s: Any, k: int, it: Any) -> None:
     if i < 0 or not math.isfinite(it.qty):
         _bad(s, k, it, R_BAD_INTENT)
         return
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     unit = unit_qty(leg)
     if not _ticks_ok(it.price, leg):
         _bad(s, k, it, R_BAD_INTENT)
@@ -159,7 +160,7 @@ def _on_target(s: Any, k: int, it: Any) -> None:
         _bad(s, k, it, R_BAD_INTENT)
         return
     wanted = lots if it.qty >= 0.0 else -lots
-    need = wanted - positions_of(s)[k * s.n_legs + i].lots
+    need = wanted - position_of(s, k * s.n_legs + i).lots
     if need == 0:
         return
     side = BUY if need > 0 else SELL
@@ -259,7 +260,7 @@ def _plan(s: Any, p: Any, qty: float, reduce: int) -> int:
         b.scratch_units[j] = unit / ratio
         b.scratch_steps[j] = max(leg.lot_step, 1)
         if reduce != 0:
-            here = positions_of(s)[p.strategy * s.n_legs + a.leg].lots
+            here = position_of(s, p.strategy * s.n_legs + a.leg).lots
             if here * a.side >= 0:
                 return SILENT
             qty = min(qty, abs(here) * unit / ratio)
@@ -272,7 +273,7 @@ def _plan(s: Any, p: Any, qty: float, reduce: int) -> int:
         a.planned = b.scratch_lots[j]
         if order_lots(leg, a.planned, a.limit) != a.planned:
             return R_MIN_SIZE
-        own = positions_of(s)[p.strategy * s.n_legs + a.leg]
+        own = position_of(s, p.strategy * s.n_legs + a.leg)
         if leg.trading == NO_SHORT and a.side == SELL:
             if leg.position_lots - leg.open_sell_lots < a.planned:
                 return R_SHORT_BAN
@@ -301,7 +302,7 @@ def _carry(s: Any, p: Any, j: int) -> None:
     if lots > a.planned:
         lots = a.planned
     rest = a.planned - lots
-    if rest > 0 and order_lots(legs_of(s)[a.leg], rest, a.limit) != rest:
+    if rest > 0 and order_lots(leg_of(s, a.leg), rest, a.limit) != rest:
         return
     a.filled = lots
     a.carried = lots
@@ -334,7 +335,7 @@ def flatten_everything(s: Any, k: int) -> None:
         release(s, q)
         band_bp = s.blotter.policies[q].unwind_band_bp
         for i in range(s.n_legs):
-            lots = positions_of(s)[q * s.n_legs + i].lots
+            lots = position_of(s, q * s.n_legs + i).lots
             if lots == 0:
                 continue
             side = SELL if lots > 0 else BUY

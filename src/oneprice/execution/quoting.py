@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import positions_of
+from oneprice.core.arena import position_of
 from oneprice.core.jit import njit
 from oneprice.core.records import IOC, NEW, R_POOL_FULL
 from oneprice.execution.blotter import (
@@ -159,7 +159,7 @@ def _settle_target(s: Any, i: int) -> None:
     d.price = SPENT
     if d.order >= 0 or not stated or s.now_ns < d.next_ns:
         return
-    need = d.lots - positions_of(s)[d.strategy * s.n_legs + d.leg].lots
+    need = d.lots - position_of(s, d.strategy * s.n_legs + d.leg).lots
     side = 1 if need > 0 else -1
     if need != 0 and side == d.side:
         d.price = price

@@ -153,6 +153,7 @@ def build_exchange(
     order = buffer[offsets["order"] : offsets["order"] + 16 * N_RING].view(np.int64)
     order[N_RING:] = np.arange(N_RING)
     rows = buffer[offsets["legs"] : offsets["legs"] + sizes["legs"]].view(EXLEG)
+    head["least_entry_ns"] = min(one.least_entry_ns() for one in lat)
     for i in range(n):
         _fill_leg(rows[i], legs[i], lat[i], fill[i])
         table = lat[i].rows()
@@ -183,7 +184,8 @@ def _fill_leg(row: Any, leg: Any, latency: Latency, fill: FillModel) -> None:
     row["deplete"], row["cross_fills"] = int(fill.deplete), int(fill.cross_fills)
     row["bound_by_displayed"] = int(fill.bound_by_displayed)
     row["slippage_bp"], row["participation"] = fill.slippage_bp, fill.participation
-    row["row_ns"] = INF
+    row["row_ns"] = row["low_sell"] = INF
+    row["top_buy"] = NO_PRICE
 
 
 def _up(n: int) -> int:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from oneprice.core.address import address_of, i64_at, pointer, record_at
+from oneprice.core.address import address_of, i64_at, pointer, record_at, words_at
+from oneprice.core.arena import EVENT_BYTES, event_at
 from oneprice.core.jit import njit
-from oneprice.core.records import EVENT, FILL, LEG, NO_PRICE, record
+from oneprice.core.records import FILL, LEG, NO_PRICE, record
 from oneprice.execution.depletion import DEPLETED, N_DEPLETED
 from oneprice.execution.latency import TABLE_WORDS, interpolate
 from oneprice.market.book import book_at, book_level, book_next
@@ -120,6 +121,9 @@ EXLEG = record(
         ("resync", "i8"),  # between a CLEAR and its LAST the shown sizes mean nothing
         ("active", "i8"),
         ("n_resting", "i8"),
+        ("watched", "i8"),  # bit (price mod 64) of each resting order: rows at other prices move no queue of ours
+        ("top_buy", "i8"),  # best resting prices of ours, NO_PRICE and INF without any
+        ("low_sell", "i8"),
         ("cmd_head", "i8"),
         ("n_commands", "i8"),
         ("n_depleted", "i8"),
@@ -155,10 +159,21 @@ EXHEAD = record(
         ("order_off", "i8"),  # int64[2 N_RING]: sorted slots (a ring), then free slots (a stack)
         ("executions_off", "i8"),  # EXECUTION[N_EXECUTIONS], a ring
         ("known_off", "i8"),  # KNOWN[N_KNOWN], by the low bits of the client id
-        ("spare", "i8"),
+        ("least_entry_ns", "i8"),  # no command sent from now on arrives sooner than this
     ]
 )
 exchange_at = record_at(EXHEAD)
+
+
+_exleg_at, _known_at = record_at(EXLEG), record_at(KNOWN)
+_KNOWN_BYTES = KNOWN.itemsize
+_EXLEG_BYTES = EXLEG.itemsize
+
+
+@njit
+def exleg_of(x: Any, i: int) -> Any:
+    """EXLEG i: the record itself."""
+    return _exleg_at(address_of(x) + x.legs_off + i * _EXLEG_BYTES)
 
 
 @njit
@@ -170,7 +185,7 @@ def exlegs_of(x: Any) -> Any:
 @njit
 def known_of(x: Any, client_id: int) -> Any:
     """The KNOWN record where a client id belongs (it may hold another, older id)."""
-    return carray(pointer(address_of(x) + x.known_off), N_KNOWN, KNOWN)[client_id & (N_KNOWN - 1)]
+    return _known_at(address_of(x) + x.known_off + (client_id & (N_KNOWN - 1)) * _KNOWN_BYTES)
 
 
 @njit
@@ -233,28 +248,28 @@ def answer(x: Any, i: int, kind: int, client_id: int, at_ns: int, cancel: bool) 
 
     Sorted by (receive time, leg, order of making). The caller fills in side, price, qty and reason or fee.
     """
-    e = exlegs_of(x)[i]
+    e = exleg_of(x, i)
     receive = max(at_ns + response_latency(x, e, cancel, at_ns), e.last_answer_ns)
     e.last_answer_ns = receive
     e.n_answers += 1
-    pool = carray(pointer(address_of(x) + x.pool_off), N_RING, EVENT)
-    order = i64_at(address_of(x) + x.order_off, 2 * N_RING)
+    pool = address_of(x) + x.pool_off
+    order = words_at(address_of(x) + x.order_off)
     if x.n_free == 0:
         x.lost += 1
-        return pool[order[(x.ring_first + x.n_ring - 1) & (N_RING - 1)]]
+        return event_at(pool + order[(x.ring_first + x.n_ring - 1) & (N_RING - 1)] * EVENT_BYTES)
     x.n_free -= 1
     slot = order[N_RING + x.n_free]
     k = x.n_ring
     while k > 0:
         before = order[(x.ring_first + k - 1) & (N_RING - 1)]
-        b = pool[before]
+        b = event_at(pool + before * EVENT_BYTES)
         if b.receive_ns < receive or (b.receive_ns == receive and b.leg <= i):
             break
         order[(x.ring_first + k) & (N_RING - 1)] = before
         k -= 1
     order[(x.ring_first + k) & (N_RING - 1)] = slot
     x.n_ring += 1
-    ev = pool[slot]
+    ev = event_at(pool + slot * EVENT_BYTES)
     ev.receive_ns = receive
     ev.exchange_ns = at_ns - e.leg.clock_offset_ns
     ev.seq = mix64((i << 48) + e.n_executions) if kind == FILL else e.n_answers
@@ -278,14 +293,14 @@ def ring_head_ns(x: Any) -> int:
 @njit
 def ring_head(x: Any) -> Any:
     """The next answer (an EVENT, valid until the next call that sends, advances or pops)."""
-    slot = i64_at(address_of(x) + x.order_off, N_RING)[x.ring_first]
-    return carray(pointer(address_of(x) + x.pool_off), N_RING, EVENT)[slot]
+    slot = words_at(address_of(x) + x.order_off)[x.ring_first]
+    return event_at(address_of(x) + x.pool_off + slot * EVENT_BYTES)
 
 
 @njit
 def ring_pop(x: Any) -> None:
     """Take the next answer off the ring."""
-    order = i64_at(address_of(x) + x.order_off, 2 * N_RING)
+    order = words_at(address_of(x) + x.order_off)
     order[N_RING + x.n_free] = order[x.ring_first]
     x.n_free += 1
     x.ring_first = (x.ring_first + 1) & (N_RING - 1)

@@ -18,10 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
 
-from oneprice.core.address import address_of, i64_at, intrinsic, record_at
+from oneprice.core.address import address_of, i64_at, leading_zeros, lowest_bit, record_at, words_at
 from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
 from oneprice.core.records import CLEAR, GAP, NO_PRICE, TOP, record
@@ -66,22 +64,6 @@ FAR_AWAY = 1 << 61  # beyond any tick
 book_at = record_at(BOOK_HEAD)
 
 
-@intrinsic
-def _lowest_bit(typing_context: Any, word: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.int64), build
-
-
-@intrinsic
-def _leading_zeros(typing_context: Any, word: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.int64), build
-
-
 def book_bytes(log2_width: int, far_log2: int) -> int:
     """Bytes of a book with 2^log2_width dense ticks a side and 2^far_log2 far slots."""
     if not 8 <= log2_width <= 24:
@@ -124,12 +106,12 @@ def book_init_at(address: int, log2_width: int, far_log2: int) -> None:
 
 @njit
 def _bits(b: Any, side: int) -> Any:
-    return i64_at(address_of(b) + (b.bid_bits_off if side > 0 else b.ask_bits_off), b.width >> 6)
+    return words_at(address_of(b) + (b.bid_bits_off if side > 0 else b.ask_bits_off))
 
 
 @njit
 def _lots(b: Any, side: int) -> Any:
-    return i64_at(address_of(b) + (b.bid_lots_off if side > 0 else b.ask_lots_off), b.width)
+    return words_at(address_of(b) + (b.bid_lots_off if side > 0 else b.ask_lots_off))
 
 
 @njit
@@ -141,7 +123,7 @@ def _empty_words(b: Any, side: int, first: int, last: int, keep: bool) -> None:
     for block in range(first, last):
         word = bits[block & mask]
         while word != 0:
-            ticks = (block << 6) + _lowest_bit(word)
+            ticks = (block << 6) + lowest_bit(word)
             slot = ticks & (b.width - 1)
             if keep:
                 far_set(b, side, ticks, lots[slot])
@@ -170,8 +152,8 @@ def book_clear(b: Any) -> None:
 def _enter(b: Any) -> None:
     """Bring far levels that the window now covers into it."""
     n = 1 << b.far_log2
-    keys = i64_at(address_of(b) + b.far_keys_off, n)
-    far = i64_at(address_of(b) + b.far_lots_off, n)
+    keys = words_at(address_of(b) + b.far_keys_off)
+    far = words_at(address_of(b) + b.far_lots_off)
     i = 0
     while i < n:
         key = keys[i]
@@ -252,7 +234,7 @@ def _below(b: Any, ticks: int) -> int:
             block -= 1
             word = bits[block & mask]
         if word != 0:
-            return (block << 6) + 63 - _leading_zeros(word)
+            return (block << 6) + 63 - leading_zeros(word)
     return far_best(b, 1, -FAR_AWAY, min(ticks, b.low_ticks))
 
 
@@ -275,7 +257,7 @@ def _above(b: Any, ticks: int) -> int:
             block += 1
             word = bits[block & mask]
         if word != 0:
-            return (block << 6) + _lowest_bit(word)
+            return (block << 6) + lowest_bit(word)
     return far_best(b, -1, max(ticks + 1, top), FAR_AWAY)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.address import address_of, i64_at
+from oneprice.core.address import address_of, words_at
 from oneprice.core.jit import njit
 from oneprice.core.records import NO_PRICE
 
@@ -57,9 +57,8 @@ def far_drop(keys: Any, lots: Any, log2: int, i: int) -> None:
 @njit
 def far_get(b: Any, side: int, ticks: int) -> int:
     """Lots at a far level, 0 when there is none."""
-    n = 1 << b.far_log2
-    keys = i64_at(address_of(b) + b.far_keys_off, n)
-    lots = i64_at(address_of(b) + b.far_lots_off, n)
+    keys = words_at(address_of(b) + b.far_keys_off)
+    lots = words_at(address_of(b) + b.far_lots_off)
     key = 2 * ticks + (0 if side > 0 else 1)
     i = far_find(keys, b.far_log2, key)
     return lots[i] if keys[i] == key else 0
@@ -69,8 +68,8 @@ def far_get(b: Any, side: int, ticks: int) -> int:
 def far_set(b: Any, side: int, ticks: int, qty: int) -> None:
     """Set a far level's total (0 removes). A full table drops and counts the row: degraded."""
     n = 1 << b.far_log2
-    keys = i64_at(address_of(b) + b.far_keys_off, n)
-    lots = i64_at(address_of(b) + b.far_lots_off, n)
+    keys = words_at(address_of(b) + b.far_keys_off)
+    lots = words_at(address_of(b) + b.far_lots_off)
     key = 2 * ticks + (0 if side > 0 else 1)
     i = far_find(keys, b.far_log2, key)
     if keys[i] == key:
@@ -103,7 +102,7 @@ def far_best(b: Any, side: int, low: int, high: int) -> int:
     if (b.n_far_bids if side > 0 else b.n_far_asks) == 0:
         return NO_PRICE
     n = 1 << b.far_log2
-    keys = i64_at(address_of(b) + b.far_keys_off, n)
+    keys = words_at(address_of(b) + b.far_keys_off)
     odd = 0 if side > 0 else 1
     best = NO_PRICE
     for i in range(n):

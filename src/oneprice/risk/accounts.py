@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from oneprice.core.address import address_of, i64_at
-from oneprice.core.arena import emit, positions_of
+from oneprice.core.arena import emit, position_of
 from oneprice.core.jit import njit
 from oneprice.core.money import E9, mul_div, mul_rate_e9
 from oneprice.core.records import FX, POSTING, ROUNDING
@@ -26,7 +26,7 @@ from oneprice.risk.records import (
     capital_account,
     cash_account,
     cause_account,
-    currencies_of,
+    currency_of,
     statement_of,
     worth_account,
 )
@@ -59,7 +59,7 @@ def to_report(s: Any, c: int, amount: int) -> int:
     """Ledger units of currency c in report units at the carried rate, rounded half to even once."""
     if c == s.ledger.report:
         return amount
-    row = currencies_of(s)[c]
+    row = currency_of(s, c)
     if row.up == 1 and row.down == 1:
         return mul_rate_e9(amount, row.carried_e9)
     return mul_div(amount, row.carried_e9 * row.up, E9 * row.down)
@@ -76,7 +76,7 @@ def gain(s: Any, cause: int, amount: int, asset: int, c: int, leg: int, strategy
     owner = strategy if strategy >= 0 else NO_STRATEGY
     post(s, amount, asset, cause_account(s, c, cause), cause, leg, owner, ref)
     if leg >= 0 and strategy >= 0:
-        positions_of(s)[strategy * s.n_legs + leg].causes[cause] += amount
+        position_of(s, strategy * s.n_legs + leg).causes[cause] += amount
     else:
         i64_at(address_of(s) + s.ledger.loose_off, s.n_currencies * N_CAUSES)[c * N_CAUSES + cause] += amount
     translate(s, c, amount, cause, leg, strategy, ref)
@@ -85,7 +85,7 @@ def gain(s: Any, cause: int, amount: int, asset: int, c: int, leg: int, strategy
 @njit
 def translate(s: Any, c: int, amount: int, cause: int, leg: int, strategy: int, ref: int) -> None:
     """Carry a change of currency c's equity into the report books; cause -1 is capital."""
-    row = currencies_of(s)[c]
+    row = currency_of(s, c)
     if c == s.ledger.report:
         row.equity += amount
         if cause >= 0:
@@ -118,7 +118,7 @@ def reported(s: Any, cause: int, value: int, leg: int, strategy: int) -> None:
 @njit
 def revalue(s: Any, c: int) -> None:
     """Post to `fx` what the equity of currency c gained by its rate since it was last carried."""
-    row = currencies_of(s)[c]
+    row = currency_of(s, c)
     if row.rate_e9 == row.carried_e9 or c == s.ledger.report:
         return
     before = to_report(s, c, row.equity)
@@ -141,7 +141,7 @@ def equity(s: Any) -> int:
     """Equity in report units at the marks and rates last posted."""
     total = 0
     for c in range(s.n_currencies):
-        total += to_report(s, c, currencies_of(s)[c].equity)
+        total += to_report(s, c, currency_of(s, c).equity)
     return total
 
 

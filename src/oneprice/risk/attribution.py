@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import emit, legs_of, positions_of
+from oneprice.core.arena import emit, leg_of, position_of
 from oneprice.core.jit import njit
 from oneprice.core.money import V
 from oneprice.core.records import ADVERSE, EDGE, EQUITY, INVENTORY, INVERSE, NO_PRICE, ROUNDING, SLIPPAGE
@@ -24,9 +24,9 @@ from oneprice.risk.accounts import cause_total, equity, gain, revalue_all
 from oneprice.risk.records import (
     DUE_AT_ONCE,
     NO_LIMIT,
-    carries_of,
+    carry_of,
     fallback_of,
-    markouts_of,
+    markout_of,
     position_account,
 )
 
@@ -34,7 +34,7 @@ from oneprice.risk.records import (
 @njit
 def mark2_of(s: Any, i: int) -> int:
     """Doubled price at which leg i is valued: its last known mid, else its last fill, else NO_PRICE."""
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     m2 = leg.mid2_ticks
     if m2 == NO_PRICE or (leg.contract == INVERSE and m2 <= 0):
         return fallback_of(s)[i]
@@ -47,7 +47,7 @@ def split_fill(s: Any, i: int, k: int, q: int, f2: int, mid2: int, touch2: int, 
 
     Afterwards the lots are carried at the decision's mid.
     """
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     asset = position_account(s, i)
     at_touch = V(leg, q, touch2)
     gain(s, EDGE, V(leg, q, mid2) - at_touch, asset, leg.currency, i, k, ref)
@@ -57,14 +57,14 @@ def split_fill(s: Any, i: int, k: int, q: int, f2: int, mid2: int, touch2: int, 
     if book.tail - book.head == book.capacity:
         finish_oldest(s)
         book.n_early += 1
-    pending = markouts_of(s)[book.tail % book.capacity]
+    pending = markout_of(s, book.tail % book.capacity)
     pending.due_ns = s.now_ns + book.horizon_ns
     pending.lots = q
     pending.mark2_ticks = mid2
     pending.leg = i
     pending.strategy = k
     book.tail += 1
-    book.next_due_ns = markouts_of(s)[book.head % book.capacity].due_ns
+    book.next_due_ns = markout_of(s, book.head % book.capacity).due_ns
 
 
 @njit
@@ -85,16 +85,16 @@ def due(s: Any) -> None:
 def finish_oldest(s: Any) -> None:
     """Mark out the oldest pending fill now and let its lots join the inventory."""
     book = s.ledger
-    pending = markouts_of(s)[book.head % book.capacity]
+    pending = markout_of(s, book.head % book.capacity)
     i = pending.leg
     m2 = mark2_of(s, i)
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     k = pending.strategy
     q = pending.lots
     asset = position_account(s, i)
     gain(s, ADVERSE, V(leg, q, m2) - V(leg, q, pending.mark2_ticks), asset, leg.currency, i, k, 0)
     mark_inventory(s, i, k, m2)
-    own = positions_of(s)[k * s.n_legs + i]
+    own = position_of(s, k * s.n_legs + i)
     held = own.inventory_lots
     if leg.contract == INVERSE:
         joined = V(leg, held + q, m2) - V(leg, held, m2)
@@ -104,16 +104,16 @@ def finish_oldest(s: Any) -> None:
     book.head += 1
     book.next_due_ns = NO_LIMIT
     if book.head < book.tail:
-        book.next_due_ns = markouts_of(s)[book.head % book.capacity].due_ns
+        book.next_due_ns = markout_of(s, book.head % book.capacity).due_ns
 
 
 @njit
 def mark_inventory(s: Any, i: int, k: int, m2: int) -> None:
     """Carry the inventory of strategy k in leg i at m2."""
-    own = positions_of(s)[k * s.n_legs + i]
+    own = position_of(s, k * s.n_legs + i)
     held = own.inventory_lots
     if held != 0 and own.inventory_mark2_ticks != m2:
-        leg = legs_of(s)[i]
+        leg = leg_of(s, i)
         change = V(leg, held, m2) - V(leg, held, own.inventory_mark2_ticks)
         gain(s, INVENTORY, change, position_account(s, i), leg.currency, i, k, 0)
     own.inventory_mark2_ticks = m2
@@ -125,15 +125,15 @@ def mark_pending(s: Any, only: int) -> None:
     book = s.ledger
     at = book.head
     while at < book.tail:
-        pending = markouts_of(s)[at % book.capacity]
+        pending = markout_of(s, at % book.capacity)
         at += 1
         i = pending.leg
         if only >= 0 and i != only:
             continue
         m2 = mark2_of(s, i)
-        leg = legs_of(s)[i]
+        leg = leg_of(s, i)
         value = V(leg, pending.lots, m2)
-        carry = carries_of(s)[pending.strategy * s.n_legs + i]
+        carry = carry_of(s, pending.strategy * s.n_legs + i)
         carry.adverse += value - V(leg, pending.lots, pending.mark2_ticks)
         carry.parts_value += value
         pending.mark2_ticks = m2
@@ -145,14 +145,14 @@ def mark_cells(s: Any, i: int) -> None:
     m2 = mark2_of(s, i)
     if m2 == NO_PRICE:
         return
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     for k in range(s.n_strategies):
-        carry = carries_of(s)[k * s.n_legs + i]
+        carry = carry_of(s, k * s.n_legs + i)
         asset = position_account(s, i)
         gain(s, ADVERSE, carry.adverse, asset, leg.currency, i, k, 0)
         mark_inventory(s, i, k, m2)
         if leg.contract == INVERSE:
-            own = positions_of(s)[k * s.n_legs + i]
+            own = position_of(s, k * s.n_legs + i)
             gap = V(leg, own.lots, m2) - V(leg, own.inventory_lots, m2) - carry.parts_value
             gain(s, ROUNDING, gap - carry.rounding, asset, leg.currency, i, k, 0)
             carry.rounding = gap

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import legs_of, positions_of, strategies_of
+from oneprice.core.address import lowest_bit
+from oneprice.core.arena import leg_of, position_of, strategy_row
 from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure, mul_div
 from oneprice.core.records import (
@@ -52,7 +53,7 @@ from oneprice.execution.blotter import FILLED, IN_FLIGHT, ROLE_HEDGE, ROLE_UNWIN
 from oneprice.risk.accounts import to_report
 from oneprice.risk.attribution import mark2_of
 from oneprice.risk.records import GATE as GATE
-from oneprice.risk.records import NO_LIMIT, leg_limits_of, venue_limits_of
+from oneprice.risk.records import NO_LIMIT, leg_limit_of, venue_limit_of
 
 DAY_NS = 86_400_000_000_000
 E9 = 1_000_000_000
@@ -112,7 +113,7 @@ def _judge(s: Any, o: Any, price: int, lots: int) -> int:
 @njit
 def reduces(s: Any, o: Any, add: int) -> bool:
     """Whether the strategy's position only shrinks if its working orders on that side and `add` more fill."""
-    own = positions_of(s)[o.strategy * s.n_legs + o.leg]
+    own = position_of(s, o.strategy * s.n_legs + o.leg)
     if o.side > 0:
         return own.open_buy_lots + add <= -own.lots
     return own.open_sell_lots + add <= own.lots
@@ -122,10 +123,10 @@ def reduces(s: Any, o: Any, add: int) -> bool:
 def _state(s: Any, o: Any, add: int) -> int:
     """Halts and the trading status of the leg."""
     halt = s.halt
-    own = strategies_of(s)[o.strategy].halt
+    own = strategy_row(s, o.strategy).halt
     if own > halt:
         halt = own
-    trading = legs_of(s)[o.leg].trading
+    trading = leg_of(s, o.leg).trading
     if halt >= HALTED:
         return refuse(s, R_HALTED, halt, HALTED)
     if trading != OPEN and trading != NO_SHORT and trading != DEGRADED:
@@ -134,15 +135,15 @@ def _state(s: Any, o: Any, add: int) -> int:
         if not reduces(s, o, add):
             if halt == ACTIVE and trading == DEGRADED:
                 return refuse(s, R_LEG_CLOSED, trading, OPEN)
-            return refuse(s, R_REDUCING, positions_of(s)[o.strategy * s.n_legs + o.leg].lots, 0)
+            return refuse(s, R_REDUCING, position_of(s, o.strategy * s.n_legs + o.leg).lots, 0)
     return R_OK
 
 
 @njit
 def _quote(s: Any, o: Any, price: int) -> int:
     """A quote, young enough, and a limit price near it that crosses none of our own orders."""
-    leg = legs_of(s)[o.leg]
-    limits = leg_limits_of(s)[o.leg]
+    leg = leg_of(s, o.leg)
+    limits = leg_limit_of(s, o.leg)
     m2 = leg.mid2_ticks
     if m2 == NO_PRICE:
         return refuse(s, R_NO_QUOTE, 0, 0)
@@ -161,8 +162,8 @@ def _quote(s: Any, o: Any, price: int) -> int:
 @njit
 def _self_trade(s: Any, o: Any, price: int) -> int:
     """Refuse what could trade with our own working order; bounds make a scan rare, a scan tightens them."""
-    leg = legs_of(s)[o.leg]
-    limits = leg_limits_of(s)[o.leg]
+    leg = leg_of(s, o.leg)
+    limits = leg_limit_of(s, o.leg)
     if o.side > 0:
         if leg.open_sell_lots == 0:
             limits.own_ask_floor = NO_LIMIT
@@ -187,21 +188,24 @@ def best_own(s: Any, leg: int, side: int) -> int:
     """The most aggressive price of our orders at work on a side; NO_PRICE (buys) or NO_LIMIT if none."""
     best = NO_PRICE if side > 0 else NO_LIMIT
     orders = s.blotter.orders
-    for j in range(N_ORDERS):
-        x = orders[j]
-        if x.state >= IN_FLIGHT and x.state < FILLED and x.leg == leg and x.side == side:
-            price = x.price
-            if x.new_lots > 0:  # an amendment in flight: either price may be the one that stands
-                price = max(price, x.new_price) if side > 0 else min(price, x.new_price)
-            best = max(best, price) if side > 0 else min(best, price)
+    for w in range(N_ORDERS >> 6):
+        bits = s.blotter.live_bits[w]
+        while bits != 0:
+            x = orders[(w << 6) + lowest_bit(bits)]
+            bits &= bits - 1
+            if x.state >= IN_FLIGHT and x.state < FILLED and x.leg == leg and x.side == side:
+                price = x.price
+                if x.new_lots > 0:  # an amendment in flight: either price may be the one that stands
+                    price = max(price, x.new_price) if side > 0 else min(price, x.new_price)
+                best = max(best, price) if side > 0 else min(best, price)
     return best
 
 
 @njit
 def _order(s: Any, o: Any, price: int, lots: int, remaining: int) -> int:
     """The order's own size and value."""
-    leg = legs_of(s)[o.leg]
-    limits = leg_limits_of(s)[o.leg]
+    leg = leg_of(s, o.leg)
+    limits = leg_limit_of(s, o.leg)
     if remaining < leg.min_lots or lots % leg.lot_step != 0:
         return refuse(s, R_MIN_SIZE, remaining, leg.min_lots)
     if lots > limits.order_lots:
@@ -219,9 +223,9 @@ def _order(s: Any, o: Any, price: int, lots: int, remaining: int) -> int:
 @njit
 def _position(s: Any, o: Any, add: int) -> int:
     """What would be held if everything on that side filled: leg, short ban, budget of the strategy."""
-    leg = legs_of(s)[o.leg]
-    limits = leg_limits_of(s)[o.leg]
-    own = positions_of(s)[o.strategy * s.n_legs + o.leg]
+    leg = leg_of(s, o.leg)
+    limits = leg_limit_of(s, o.leg)
+    own = position_of(s, o.strategy * s.n_legs + o.leg)
     if o.side > 0:
         held = leg.position_lots + leg.open_buy_lots + add
         mine = own.lots + own.open_buy_lots + add
@@ -253,8 +257,8 @@ def _portfolio(s: Any, o: Any, add: int) -> int:
         after = net_value(s, o.leg, add if o.side > 0 else -add)
         if abs(after) > gate.net_limit and abs(after) > abs(before):
             return refuse(s, R_NET, after, gate.net_limit)
-    venue = legs_of(s)[o.leg].venue
-    cap = venue_limits_of(s)[venue].gross_limit
+    venue = leg_of(s, o.leg).venue
+    cap = venue_limit_of(s, venue).gross_limit
     if gate.gross_limit == NO_LIMIT and cap == NO_LIMIT:
         return R_OK
     grown = leg_gross(s, o.leg, o.side, add) - leg_gross(s, o.leg, o.side, 0)
@@ -279,7 +283,7 @@ def measure_residual(s: Any) -> int:
         r = s.blotter.residuals[j]
         if r.lots == 0:
             continue
-        leg = legs_of(s)[r.leg]
+        leg = leg_of(s, r.leg)
         m2 = mark2_of(s, r.leg)
         if m2 != NO_PRICE:
             value = to_report(s, leg.currency, abs(V(leg, r.lots, m2)))
@@ -291,7 +295,7 @@ def measure_residual(s: Any) -> int:
 @njit
 def leg_gross(s: Any, i: int, side: int, add: int) -> int:
     """Value of the larger side of leg i in report units, working orders and `add` on `side` filled."""
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     up = leg.position_lots + leg.open_buy_lots
     down = leg.open_sell_lots - leg.position_lots
     if side > 0:
@@ -310,7 +314,7 @@ def gross_value(s: Any, venue: int) -> int:
     """Gross of a venue (all venues if negative) in report units, working orders counted as filled."""
     total = 0
     for i in range(s.n_legs):
-        if venue < 0 or legs_of(s)[i].venue == venue:
+        if venue < 0 or leg_of(s, i).venue == venue:
             total += leg_gross(s, i, 1, 0)
     return total
 
@@ -320,7 +324,7 @@ def net_value(s: Any, more: int, lots: int) -> int:
     """Signed value over all legs in report units, working orders and `lots` more of leg `more` filled."""
     total = 0
     for i in range(s.n_legs):
-        leg = legs_of(s)[i]
+        leg = leg_of(s, i)
         q = leg.position_lots + leg.open_buy_lots - leg.open_sell_lots
         if i == more:
             q += lots
@@ -333,8 +337,8 @@ def net_value(s: Any, more: int, lots: int) -> int:
 @njit
 def _rates(s: Any, i: int) -> int:
     """Token buckets of leg and venue in event time, and the venue's messages a day."""
-    leg = leg_limits_of(s)[i]
-    venue = venue_limits_of(s)[legs_of(s)[i].venue]
+    leg = leg_limit_of(s, i)
+    venue = venue_limit_of(s, leg_of(s, i).venue)
     if not _has_token(leg, s.now_ns):
         return refuse(s, R_ORDER_RATE, leg.burst + 1, leg.burst)
     if not _has_token(venue, s.now_ns):
@@ -370,7 +374,7 @@ def _new_day(venue: Any, now_ns: int) -> None:
 
 @njit
 def _count_message(s: Any, i: int) -> None:
-    venue = venue_limits_of(s)[legs_of(s)[i].venue]
+    venue = venue_limit_of(s, leg_of(s, i).venue)
     _new_day(venue, s.now_ns)
     venue.messages += 1
 
@@ -379,8 +383,8 @@ def _count_message(s: Any, i: int) -> None:
 def _approve(s: Any, o: Any, price: int) -> None:
     """Take the tokens, count the message, widen the bound of our own prices."""
     i = o.leg
-    leg = leg_limits_of(s)[i]
-    venue = venue_limits_of(s)[legs_of(s)[i].venue]
+    leg = leg_limit_of(s, i)
+    venue = venue_limit_of(s, leg_of(s, i).venue)
     if leg.rate_per_s != NO_LIMIT:
         leg.tokens_e9 -= E9
     if venue.rate_per_s != NO_LIMIT:

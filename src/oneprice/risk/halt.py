@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import emit, strategies_of
+from oneprice.core.arena import emit, strategy_row
 from oneprice.core.jit import njit
 from oneprice.core.records import ACTIVE, HALT_ROW, REDUCING
 from oneprice.risk.accounts import equity
@@ -42,7 +42,7 @@ def set_halt(s: Any, state: int, code: int, detail: int) -> bool:
 @njit
 def halt_strategy(s: Any, k: int, state: int, code: int, detail: int) -> bool:
     """The same for one strategy (`strategies[k].halt`); the row's strategy is k."""
-    st = strategies_of(s)[k]
+    st = strategy_row(s, k)
     before = st.halt
     if state == before or (state < before and code != OPERATOR_WORD):
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oneprice.core.arena import legs_of, positions_of
+from oneprice.core.arena import leg_of, position_of
 from oneprice.core.costs import fill_fee
 from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure, mul_rate_e12
@@ -26,10 +26,10 @@ from oneprice.risk.overlay import package_charge, package_fill
 from oneprice.risk.records import LEDGER as LEDGER
 from oneprice.risk.records import (
     PRINCIPAL,
-    carries_of,
+    carry_of,
     cash_account,
-    currencies_of,
-    markouts_of,
+    currency_of,
+    markout_of,
     position_account,
 )
 
@@ -46,7 +46,7 @@ def on_fill(
     there means that it does not say, and the leg's schedule is charged. Open lots are execution's to change.
     """
     i = ev.leg
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     c = leg.currency
     lots = ev.qty
     q = lots if ev.side > 0 else -lots
@@ -58,7 +58,7 @@ def on_fill(
         mid2 = f2
         touch2 = f2
         s.ledger.n_unmarked += 1
-    own = positions_of(s)[strategy * s.n_legs + i]
+    own = position_of(s, strategy * s.n_legs + i)
     cash = cash_account(s, leg.venue, c)
     ref = ev.client_id
     cost = V(leg, q, f2)
@@ -92,7 +92,7 @@ def on_funding(s: Any, ev: Any) -> None:
     difference is `rounding` of no strategy.
     """
     i = ev.leg
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     m2 = 2 * ev.mark if ev.mark != NO_PRICE and ev.mark != 0 else mark2_of(s, i)
     if m2 == NO_PRICE or (leg.contract == INVERSE and m2 <= 0):
         return
@@ -109,13 +109,13 @@ def on_borrow(s: Any, i: int, rate_e12: int) -> None:
 
 @njit
 def _charge_strategies(s: Any, i: int, cause: int, m2: int, rate_e12: int) -> None:
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     c = leg.currency
     cash = cash_account(s, leg.venue, c)
     charged = 0
     lots = 0
     for k in range(s.n_strategies):
-        own = positions_of(s)[k * s.n_legs + i].lots
+        own = position_of(s, k * s.n_legs + i).lots
         if cause == BORROW:
             own = -own if own < 0 else 0
         lots += own
@@ -150,7 +150,7 @@ def on_expiry(s: Any, ev: Any) -> None:
     Without a settlement price (NO_PRICE) it settles at the last known mid.
     """
     i = ev.leg
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     if ev.price != NO_PRICE:
         leg.last_ticks = ev.price
         leg.mid2_ticks = 2 * ev.price
@@ -167,13 +167,13 @@ def settle(s: Any, i: int) -> None:
     mark(s, i)
     book = s.ledger
     for at in range(book.head, book.tail):
-        pending = markouts_of(s)[at % book.capacity]
+        pending = markout_of(s, at % book.capacity)
         if pending.leg == i:
             pending.lots = 0
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     c = leg.currency
     for k in range(s.n_strategies):
-        own = positions_of(s)[k * s.n_legs + i]
+        own = position_of(s, k * s.n_legs + i)
         value = V(leg, own.lots, m2)
         cash_flow(s, leg.venue, c, value)
         post(s, value, cash_account(s, leg.venue, c), position_account(s, i), PRINCIPAL, i, k, 0)
@@ -181,19 +181,19 @@ def settle(s: Any, i: int) -> None:
         leg.position_lots -= own.lots
         own.lots = 0
         own.inventory_lots = 0
-        carries_of(s)[k * s.n_legs + i].rounding = 0
+        carry_of(s, k * s.n_legs + i).rounding = 0
 
 
 @njit
 def set_fx(s: Any, c: int, rate_e9: int) -> None:
     """Set the price of currency c in the report currency, x 1e9; posted to `fx` when next used."""
     if rate_e9 > 0 and c != s.ledger.report:
-        currencies_of(s)[c].rate_e9 = rate_e9
+        currency_of(s, c).rate_e9 = rate_e9
 
 
 @njit
 def set_fx_from_leg(s: Any, i: int) -> None:
     """Take the mid of leg i as the rate of its `fx_currency`, rounded to 1e-9."""
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     if leg.mid2_ticks != NO_PRICE and leg.mid2_ticks > 0:
         set_fx(s, leg.fx_currency, math.floor(leg.mid2_ticks * leg.tick * 0.5e9 + 0.5))

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import legs_of
+from oneprice.core.arena import leg_of
 from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure
 from oneprice.core.records import N_PACKAGE_LEGS, N_PACKAGES
 from oneprice.risk.accounts import to_report
-from oneprice.risk.records import overlays_of
+from oneprice.risk.records import overlay_of
 
 
 @njit
@@ -61,7 +61,7 @@ def package_plan(s: Any, slot: int, i: int, lots: int, touch_ticks: int, mid2: i
     p.touch_ticks[j] = touch_ticks
     p.mid2_ticks[j] = mid2
     p.n_legs = j + 1
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     p.planned -= to_report(s, leg.currency, V(leg, lots, 2 * touch_ticks))
     return j
 
@@ -82,7 +82,7 @@ def package_fill(s: Any, slot: int, i: int, strategy: int, q: int, f2: int, mid2
         j = package_plan(s, slot, i, 0, touch, mid2)
     if j < 0:
         return
-    leg = legs_of(s)[i]
+    leg = leg_of(s, i)
     c = leg.currency
     plan = V(leg, q, 2 * p.touch_ticks[j])
     spread = V(leg, q, p.mid2_ticks[j]) - plan
@@ -111,7 +111,7 @@ def _naked(s: Any, p: Any) -> None:
     p.last_ns = s.now_ns
     value = 0
     for j in range(p.n_legs):
-        leg = legs_of(s)[p.leg[j]]
+        leg = leg_of(s, p.leg[j])
         value += to_report(s, leg.currency, exposure(leg, p.lots[j], p.mid2_ticks[j]))
     p.naked_value = value
     naked = value if value >= 0 else -value
@@ -133,7 +133,7 @@ def package_close(s: Any, slot: int) -> None:
 def _total(s: Any, p: Any) -> None:
     if p.active == 0:
         return
-    total = overlays_of(s)[p.strategy]
+    total = overlay_of(s, p.strategy)
     total.packages += 1
     total.n_fills += p.n_fills
     total.planned += p.planned

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from oneprice.core.address import address_of, i64_at, pointer
+from oneprice.core.address import address_of, i64_at, pointer, record_at
 from oneprice.core.arena import Arena
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.instruments import Number, Scales, exact
@@ -312,16 +312,46 @@ def worth_account(s: Any, c: int) -> int:
     return s.n_currencies * (1 + N_CAUSES + s.n_venues) + s.n_legs + c
 
 
+_currency_of = record_at(CURRENCY)
+_CURRENCY_BYTES = CURRENCY.itemsize
+
+
+@njit
+def currency_of(s: Any, i: int) -> Any:
+    """CURRENCY i."""
+    return _currency_of(address_of(s) + s.ledger.currencies_off + i * _CURRENCY_BYTES)
+
+
 @njit
 def currencies_of(s: Any) -> Any:
     """CURRENCY[n_currencies]."""
     return carray(pointer(address_of(s) + s.ledger.currencies_off), s.n_currencies, CURRENCY)
 
 
+_markout_of = record_at(MARKOUT)
+_MARKOUT_BYTES = MARKOUT.itemsize
+
+
+@njit
+def markout_of(s: Any, i: int) -> Any:
+    """MARKOUT i."""
+    return _markout_of(address_of(s) + s.ledger.markouts_off + i * _MARKOUT_BYTES)
+
+
 @njit
 def markouts_of(s: Any) -> Any:
     """MARKOUT[capacity]."""
     return carray(pointer(address_of(s) + s.ledger.markouts_off), s.ledger.capacity, MARKOUT)
+
+
+_carry_of = record_at(CARRY)
+_CARRY_BYTES = CARRY.itemsize
+
+
+@njit
+def carry_of(s: Any, i: int) -> Any:
+    """CARRY i."""
+    return _carry_of(address_of(s) + s.ledger.carries_off + i * _CARRY_BYTES)
 
 
 @njit
@@ -342,16 +372,46 @@ def fallback_of(s: Any) -> Any:
     return i64_at(address_of(s) + s.ledger.fallback_off, s.n_legs)
 
 
+_leg_limit_of = record_at(LEG_LIMITS)
+_LEG_LIMITS_BYTES = LEG_LIMITS.itemsize
+
+
+@njit
+def leg_limit_of(s: Any, i: int) -> Any:
+    """LEG_LIMITS i."""
+    return _leg_limit_of(address_of(s) + s.gate.leg_limits_off + i * _LEG_LIMITS_BYTES)
+
+
 @njit
 def leg_limits_of(s: Any) -> Any:
     """LEG_LIMITS[n_legs]."""
     return carray(pointer(address_of(s) + s.gate.leg_limits_off), s.n_legs, LEG_LIMITS)
 
 
+_venue_limit_of = record_at(VENUE_LIMITS)
+_VENUE_LIMITS_BYTES = VENUE_LIMITS.itemsize
+
+
+@njit
+def venue_limit_of(s: Any, i: int) -> Any:
+    """VENUE_LIMITS i."""
+    return _venue_limit_of(address_of(s) + s.gate.venue_limits_off + i * _VENUE_LIMITS_BYTES)
+
+
 @njit
 def venue_limits_of(s: Any) -> Any:
     """VENUE_LIMITS[n_venues]."""
     return carray(pointer(address_of(s) + s.gate.venue_limits_off), s.n_venues, VENUE_LIMITS)
+
+
+_overlay_of = record_at(OVERLAY_TOTAL)
+_OVERLAY_TOTAL_BYTES = OVERLAY_TOTAL.itemsize
+
+
+@njit
+def overlay_of(s: Any, i: int) -> Any:
+    """OVERLAY_TOTAL i."""
+    return _overlay_of(address_of(s) + s.ledger.overlays_off + i * _OVERLAY_TOTAL_BYTES)
 
 
 @njit
