@@ -11,7 +11,7 @@ from oneprice.core.arena import POSITION, STRATEGY, Arena, build_arena, state_dt
 from oneprice.core.instruments import Fees, Instrument, Scales, to_legs
 from oneprice.core.jit import njit
 from oneprice.core.records import EVENT, LEG, NO_PRICE
-from oneprice.execution.blotter import BLOTTER, IN_FLIGHT
+from oneprice.execution.blotter import BLOTTER, FILLED, IN_FLIGHT, PLANNED
 from oneprice.risk import Limits, init, ledger, sections
 from oneprice.risk.gate import GATE
 from oneprice.risk.ledger import LEDGER
@@ -166,6 +166,10 @@ def order(arena: Arena, slot: int = 0, **fields: int) -> Any:
     o["package"] = o["mate"] = o["desire"] = o["package_id"] = -1
     for name, value in fields.items():
         o[name] = value
+    bits = arena.state[0]["blotter"]["live_bits"].view("u8")
+    bit = np.uint64(1 << (slot & 63))
+    live = PLANNED <= int(o["state"]) < FILLED
+    bits[slot >> 6] = bits[slot >> 6] | bit if live else bits[slot >> 6] & ~bit
     return o
 
 

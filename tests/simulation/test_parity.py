@@ -47,11 +47,11 @@ def stepped(chosen: list, run: Run, strategies: list) -> tuple[bytes, np.ndarray
     """Feed every event through `live_step` from Python; returns the state's bytes and the commands."""
     engine = engine_for(chosen, strategies, limits=limits_from(run.manifest.limits))
     events = merged(chosen, run)
-    base, n = int(events.ctypes.data), len(engine.entries)
+    base = int(events.ctypes.data)
     state, entries = engine.arena.address, int(engine.entries.ctypes.data)
     out = []
     for i in range(len(events)):
-        if live_step(state, base + i * EVENT.itemsize, entries, n):
+        if live_step(state, base + i * EVENT.itemsize, entries):
             out.append(engine.arena.drain())
     finish(state)
     out.append(engine.arena.drain())

@@ -70,7 +70,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stale_ns: int = 2_000_000_000
     allow_short: bool = True
     assumed_depth_lots: int = 0  # for tapes without sizes
-    book_log2: int = 0  # width of the dense book window as a power of two; 0: top of book only
+    book_log2: int = 0  # dense book window, 2^8 to 2^24 ticks; 0: top of book only
 
     def __post_init__(self) -> None:
         where = f"instrument {self.symbol!r}"
@@ -117,9 +117,9 @@ def _check_numbers(one: Instrument, where: str) -> None:
     ):
         if getattr(one, name) < least:
             raise ConfigError(f"{where}: {name}: expected {least} or more, got {getattr(one, name)}")
-    if one.book_log2 != 0 and not 4 <= one.book_log2 <= 24:
+    if one.book_log2 != 0 and not 8 <= one.book_log2 <= 24:
         raise ConfigError(
-            f"{where}: book_log2: expected 0 (top of book only) or 4 to 24, got {one.book_log2}"
+            f"{where}: book_log2: expected 0 (top of book only) or 8 to 24, got {one.book_log2}"
         )
     for span in one.session:
         if len(span) != 2 or not 0 <= span[0] < 1440 or not span[0] < span[1] <= span[0] + 1440:

@@ -9,6 +9,7 @@ Dynamic imports and data files read at import are outside that static closure.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import platform
 import re
@@ -146,23 +147,21 @@ def _plain(t: Any) -> Any:
 
 
 def njit(*args: Any, **options: Any) -> Any:
-    """`numba.njit` with cache=True, error_model='numpy' and the content-keyed cache folder."""
+    """`numba.njit` with cache=True, error_model='numpy' and the content-keyed cache folder.
+
+    No C-callable wrapper is made (entries of strategies are cfuncs of their own): it would cost compile time.
+    """
     options.setdefault("cache", True)
     options.setdefault("error_model", "numpy")
+    options.setdefault("no_cfunc_wrapper", True)
 
     def wrap(function: Callable[..., Any]) -> Any:
         path = Path(sys.modules[function.__module__].__file__ or "").resolve()
         with cache_folder(cache_home() / digest_of(path)):
             return _plain_types(numba.njit(*signature, **options)(function))
 
-    if (
-        len(args) == 1
-        and not options.get("_sig")
-        and callable(args[0])
-        and not isinstance(args[0], numba.types.Type)
-    ):
-        if not hasattr(args[0], "return_type"):
-            signature: tuple[Any, ...] = ()
-            return wrap(args[0])
+    if len(args) == 1 and inspect.isfunction(args[0]):
+        signature: tuple[Any, ...] = ()
+        return wrap(args[0])
     signature = args
     return wrap

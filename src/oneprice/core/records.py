@@ -111,7 +111,7 @@ _ROW_FIELDS = [
     # COMMAND / REFUSED / FILL_ROW
     ("price", "i8", 16),
     ("qty", "i8", 24),
-    ("owner", "i8", 32),  # package index + 1, or 0
+    ("owner", "i8", 32),  # package number + 1, or 0
     ("tif", "i8", 40),  # COMMAND: TIF bits · REFUSED: the value observed
     ("limit", "i8", 48),  # REFUSED: the limit it broke · COMMAND: the intent key
     # POSTING: double entry, amount > 0 moves from credit to debit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.address import i64_at, record_at
+from oneprice.core.address import record_at
 from oneprice.core.arena import sink_of
 from oneprice.core.jit import njit
 from oneprice.core.records import EVENT
@@ -27,13 +27,13 @@ _event_at = record_at(EVENT)
 
 
 @njit
-def live_step(state: int, event: int, entries: int, n_entries: int) -> int:
+def live_step(state: int, event: int, entries: int) -> int:
     """Fold the event at an address into the state at an address.
 
     Returns the number of rows now in the sink, or -(1 + k) if strategy k raised.
     """
     s = state_at(state)
-    fault = fold(s, _event_at(event), i64_at(entries, n_entries))
+    fault = fold(s, _event_at(event), entries)
     if fault != 0:
         return -fault
     return sink_of(s).n_rows
@@ -42,15 +42,13 @@ def live_step(state: int, event: int, entries: int, n_entries: int) -> int:
 @njit
 def simulate_from(state: int, exchange: int, d: Any, merged: Any, streams: Any, entries: Any, n_max: int) -> int:
     """`simulate` on the arenas at two addresses; merged = (tapes, cursor, keys, tree)."""
-    tapes, cursor, keys, tree = merged
-    return simulate(state_at(state), exchange_at(exchange), d[0], tapes, cursor, keys, tree, streams, entries, n_max)
+    return simulate(state_at(state), exchange_at(exchange), d[0], merged, streams, entries.ctypes.data, n_max)
 
 
 @njit
 def replay_from(state: int, d: Any, merged: Any, private: Any, entries: Any, n_max: int) -> int:
     """`replay` on the arena at an address."""
-    tapes, cursor, keys, tree = merged
-    return replay(state_at(state), d[0], tapes, cursor, keys, tree, private, entries, n_max)
+    return replay(state_at(state), d[0], merged, private, entries.ctypes.data, n_max)
 
 
 @njit

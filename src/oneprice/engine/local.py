@@ -73,10 +73,10 @@ EVENT_WORDS = EVENT.itemsize // 8
 
 
 @njit
-def fold(s: Any, ev: Any, entries: Any) -> int:
+def fold(s: Any, ev: Any, entries: int) -> int:
     """Fold one event into the state.
 
-    Parameters: STATE record, EVENT record, entry addresses (int64, one a strategy).
+    Parameters: STATE record, EVENT record, the address of the entries' addresses (int64, one a strategy).
     Returns 0, or FAULT + the strategy's index if a strategy raised (its intents are dropped, the engine halts).
     """
     s.n_events += 1
@@ -198,7 +198,7 @@ def call(s: Any, ev: Any, entries: Any, k: int) -> int:
         s.seen.words[i] = words[i]
     st.calls += 1
     call_entry(
-        entries[k],
+        words_at(entries)[k],
         address_of(s.seen),
         base + st.views_off,
         st.n_legs,
@@ -313,7 +313,7 @@ def book_fill(s: Any, ev: Any, order: Any) -> None:
     row.client_id = ev.client_id
     row.price = ev.price
     row.qty = ev.qty
-    row.owner = order.package + 1
+    row.owner = order.package_id + 1
     row.tif = maker
     row.limit = order.decision_mid2
     row.leg = ev.leg

@@ -112,18 +112,14 @@ def timer_event(s: Any, private: Any, d: Any) -> Any:
 
 
 @njit
-def run_stream(s: Any, x: Any, d: Any, merged: Any, what: Any, entries: Any) -> int:
-    """Fold a run of rows of one stream, before anything else can happen; returns how many.
+def run_stream(s: Any, d: Any, rows: int, span: Any, until: int, entries: int) -> int:
+    """Fold a run of rows of one stream, before anything else can happen; returns the row after the last.
 
-    what = (stream, time to stop before, most rows). It ends early after an event that left rows or moved a timer.
+    `rows` is the address of the stream, span = (first row, row to stop at), `until` the time to stop before. It ends
+    early after an event that left rows, moved a timer or raised (`d.fault`).
     """
-    tapes, cursor, keys, tree = merged
-    w, until, most = what
+    at, last = span
     sink = sink_of(s)
-    rows = tapes[w, 0]
-    at = cursor[w]
-    last = min(tapes[w, 1], at + most)
-    first = at
     before = sink.n_rows
     timer = s.blotter.timer_next_ns
     while at < last:
@@ -136,25 +132,18 @@ def run_stream(s: Any, x: Any, d: Any, merged: Any, what: Any, entries: Any) -> 
             break
     d.event_address = rows + (at - 1) * EVENT_BYTES
     d.last_ns = event_at(d.event_address).receive_ns
-    d.n_market += at - first
-    cursor[w] = at
-    keys[w] = head_ns(tapes, cursor, w)
-    if len(keys) > merge.SCAN_UP_TO:
-        merge.tree_update(keys, tree, w)
-    if sink.n_rows != before:
-        d.n_commands += forward(s, x, before)
-    return at - first
+    return at
 
 
 @njit
-def simulate(
-    s: Any, x: Any, d: Any, tapes: Any, cursor: Any, keys: Any, tree: Any, streams: Any, entries: Any, n_max: int
-) -> int:
+def simulate(s: Any, x: Any, d: Any, merged: Any, streams: Any, entries: Any, n_max: int) -> int:
     """Fold up to `n_max` events; returns why it stopped.
 
-    Parameters: STATE, exchange head and DRIVE records; `tapes` int64 (n_legs, 4) as `ex_advance` takes them; cursor and
-    keys int64 (n_legs,); tree int64; streams = (ext, private) EVENT arrays; entries int64 (n_strategies,).
+    Parameters: STATE, exchange head and DRIVE records; merged = (tapes, cursor, keys, tree): int64 (n_legs, 4) as
+    `ex_advance` takes them, int64 (n_legs,) twice, int64; streams = (ext, private) EVENT arrays; entries int64
+    (n_strategies,).
     """
+    tapes, cursor, keys, tree = merged
     ext, private = streams
     sink = sink_of(s)
     many = len(keys) > merge.SCAN_UP_TO
@@ -180,10 +169,21 @@ def simulate(
             if second >= 0:
                 until = min(until, keys[second])
             if t_market < until:
-                n += run_stream(s, x, d, (tapes, cursor, keys, tree), (w, until, n_max - n), entries)
+                before = sink.n_rows
+                first = cursor[w]
+                at = run_stream(s, d, tapes[w, 0], (first, min(tapes[w, 1], first + n_max - n)), until, entries)
+                n += at - first
+                d.n_market += at - first
+                cursor[w] = at
+                keys[w] = head_ns(tapes, cursor, w)
+                if many:
+                    merge.tree_update(keys, tree, w)
+                if sink.n_rows != before:
+                    d.n_commands += forward(s, x, before)
                 if d.fault != 0:
                     return GUARD
-                w, second = leaders(keys, tree)
+                if second >= 0:
+                    w, second = leaders(keys, tree)
                 continue
         before = sink.n_rows
         if t_market == t:

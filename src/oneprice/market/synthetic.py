@@ -353,14 +353,17 @@ def _receive(rng: np.random.Generator, rows: np.ndarray, wire: Wire, holds: list
     return rows
 
 
-def to_hftbacktest(events: np.ndarray, tick: float, lot: float, clock_offset_ns: int = 0) -> np.ndarray:
+def to_hftbacktest(
+    events: np.ndarray, tick: float, lot: float, clock_offset_ns: int = 0, *, split: bool = False
+) -> np.ndarray:
     """BOOK and TRADE rows as hftbacktest's event array (its `event_dtype`, both processors flagged).
 
     Prices become floats of quote currency, quantities of the base unit. A CLEAR flag becomes a row of its
     own that empties the book. Raises ConfigError when a row is of another kind or times go back (one row
-    could then not serve both processors).
+    could then not serve both processors). With `split` a row whose exchange time goes back becomes two, one for
+    each processor at its own place.
     """
-    for name in ("exchange_ns", "receive_ns"):
+    for name in ("receive_ns",) if split else ("exchange_ns", "receive_ns"):
         back = np.flatnonzero(np.diff(events[name]) < 0)
         if len(back):
             raise ConfigError(f"row {int(back[0]) + 1}: expected {name} that does not go back")
@@ -383,7 +386,20 @@ def to_hftbacktest(events: np.ndarray, tick: float, lot: float, clock_offset_ns:
         empty["ev"] = both | np.uint64(3)
         empty["px"], empty["qty"] = 0.0, 0.0
         out = np.insert(out, clears, empty)
-    return out
+    return _split_late(out) if split else out
+
+
+def _split_late(rows: np.ndarray) -> np.ndarray:
+    """Rows later than one before them by exchange time: for the local side where they are, for the exchange earlier."""
+    highest = np.maximum.accumulate(rows["exch_ts"])
+    late = rows["exch_ts"] < highest
+    if not late.any():
+        return rows
+    early = rows[late][np.argsort(rows["exch_ts"][late], kind="stable")]
+    early["ev"] &= ~np.uint64(1 << 30)
+    rows = rows.copy()
+    rows["ev"][late] &= ~np.uint64(1 << 31)
+    return np.insert(rows, np.searchsorted(highest, early["exch_ts"], side="right"), early)
 
 
 HFTBACKTEST_EVENT: Any = np.dtype(

@@ -32,7 +32,6 @@ from oneprice.execution.venue import FillModel
 from oneprice.market.tape import Tape
 from oneprice.modes.replay import (
     GRACE_NS,
-    Store,
     describe,
     engine_for,
     last_ns,
@@ -41,6 +40,7 @@ from oneprice.modes.replay import (
     venues_for,
 )
 from oneprice.modes.run import Run
+from oneprice.modes.store import SNAPSHOT_EVENTS, Store
 from oneprice.risk.limits import Limits
 
 SETTLE_NS = 10_000_000_000  # event time given to what works after a stop
@@ -56,10 +56,11 @@ def paper(
     fees: Fees | Mapping[str, Fees] | None = None,
     settings: Settings | None = None,
     policy: PackagePolicy | None = None,
-    fills: FillModel | None = None,
+    fills: FillModel | Mapping[str, FillModel] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     durability: str = "strict",
+    snapshot_events: int = SNAPSHOT_EVENTS,
     stop: threading.Event | None = None,
     status: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
@@ -68,22 +69,35 @@ def paper(
     Parameters
     ----------
     speed : tape seconds a second; 0 or infinity runs without waiting.
-    out : folder of the journal, written ahead of every send.
+    out : folder of the journal, written ahead of every send. It takes the folder's next session epoch, and
+        refuses a folder that has a journal already.
+    snapshot_events : events between two snapshots in the journal, so that a recovery need not fold from the start.
     stop : set it (or press Ctrl-C) to stop cleanly.
     status : called about twice a second with figures of the session.
     """
     if speed < 0:
         raise ConfigError(f"speed: expected 0 (no waiting) or more, got {speed}")
+    if snapshot_events < 1:
+        raise ConfigError(f"snapshot_events: expected 1 or more, got {snapshot_events}")
     strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
     chosen = tagged(tapes)
     limits = limits or Limits()
     engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
     half = venues_for(engine, chosen, latency, fills)
     text = describe(
-        engine, chosen, limits=limits, latency=latency, policy=policy, settings=settings, seed=seed, mode="paper"
+        engine,
+        chosen,
+        limits=limits,
+        latency=latency,
+        policy=policy,
+        settings=settings,
+        seed=seed,
+        mode="paper",
+        fills=fills,
     )
     store = Store(out, text, engine, durability=durability)
     session = Session(engine, half, tape_table(chosen), store)
+    session.snapshot_events = snapshot_events
     flag = stop or threading.Event()
     with _ctrl_c(flag):
         session.trade(chosen, speed, flag, status)
@@ -98,7 +112,9 @@ class Session:
         self.engine, self.half, self.table, self.store = engine, half, table, store
         self.cursor = np.zeros(len(table), np.int64)
         self.n_market = 0
-        self._entries = (int(engine.entries.ctypes.data), len(engine.entries))
+        self.snapshot_events = SNAPSHOT_EVENTS
+        self._since_snapshot = 0
+        self._entries = int(engine.entries.ctypes.data)
         self._drive = np.zeros(1, sim.DRIVE)
         self._own = np.zeros(1, EVENT)
         self._digests = params_digests(engine)
@@ -148,6 +164,7 @@ class Session:
                 status(self.figures(len(order)))
         else:
             self.drain_private(last_ns(tapes) + GRACE_NS + 1)
+        self.snapshot()  # before the last marks: a session that dies while it ends is folded up to here
         finish(self.engine.arena.address)
         self.flush()
         check_params(self.engine, self._digests)
@@ -176,7 +193,7 @@ class Session:
     def fold(self, address: int) -> None:
         """One event through `live_step`; what comes out is journalled and committed before it is sent."""
         state = self.engine.arena.address
-        n = live_step(state, address, *self._entries)
+        n = live_step(state, address, self._entries)
         if n < 0:
             self.flush()
             raise StrategyError(
@@ -185,6 +202,14 @@ class Session:
             )
         if n:
             self.flush()
+        self._since_snapshot += 1
+        if self._since_snapshot >= self.snapshot_events:
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Journal the state as it stands between two events."""
+        self._since_snapshot = 0
+        self.store.snapshot(self.engine, self.cursor)
 
     def flush(self) -> None:
         """Journal the rows in the sink, commit, then hand the commands to the venues."""
