@@ -90,14 +90,15 @@ def package_rows(now: int, mid: int) -> list[np.void]:
     """Leg 1 is bought at once, leg 0 is refused, then sold 3 ms later in two fills of 30 and 10 lots."""
     mid2, ms = 2 * mid, 1_000_000
     order = {"owner": 6, "tif": IOC, "qty": 40}
+    sold = {"owner": 6, "side": -1, "price": mid + 20}
     return [
         _row(PACKAGE_ROW, now, package=5, code=P_WORKING),
         _row(COMMAND, now, client_id=1, leg=1, side=1, price=mid + 5, code=NEW, **order),
         _row(REFUSED, now, client_id=2, leg=0, side=-1, price=mid + 20, code=R_STALE_QUOTE, **order),
-        _row(FILL_ROW, now + ms, client_id=1, leg=1, side=1, price=mid + 5, qty=40, limit=mid2),
+        _row(FILL_ROW, now + ms, client_id=1, owner=6, leg=1, side=1, price=mid + 5, qty=40, limit=mid2),
         _row(COMMAND, now + 2 * ms, client_id=3, leg=0, side=-1, price=mid + 20, code=NEW, **order),
-        _row(FILL_ROW, now + 3 * ms, client_id=3, leg=0, side=-1, price=mid + 20, qty=30, limit=mid2),
-        _row(FILL_ROW, now + 4 * ms, client_id=3, leg=0, side=-1, price=mid + 20, qty=10, limit=mid2 - 20),
+        _row(FILL_ROW, now + 3 * ms, client_id=3, leg=0, qty=30, limit=mid2, **sold),
+        _row(FILL_ROW, now + 4 * ms, client_id=3, leg=0, qty=10, limit=mid2 - 20, **sold),
         _row(RESIDUAL_ROW, now + 4 * ms, package=-1, leg=0, side=-1, a=-2, b=ms, c=-2, code=RES_LEFT),
         _row(PACKAGE_ROW, now + 5 * ms, package=5, code=P_CLOSED),
     ]

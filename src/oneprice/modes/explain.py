@@ -1,6 +1,6 @@
 """The story of a package from a journal's rows: what was sent, refused and filled, how long legs stood naked.
 
-Rows know packages by number (COMMAND.owner - 1); a fill is led back to its package by its client id.
+Rows know packages by number: COMMAND, REFUSED and FILL_ROW as owner - 1, PACKAGE_ROW as package.
 """
 
 from __future__ import annotations
@@ -79,11 +79,10 @@ class Package:
 def packages_of(rows: np.ndarray, manifest: Manifest) -> list[Package]:
     """All packages of a run, by number."""
     found: dict[int, Package] = {}
-    owner_of: dict[int, int] = {}
     positions: dict[tuple[int, int], int] = defaultdict(int)
     wanted = np.isin(rows["kind"], (COMMAND, REFUSED, FILL_ROW, PACKAGE_ROW))
     for row in rows[wanted]:
-        number = _number(row, owner_of)
+        number = _number(row)
         kind = int(row["kind"])
         before = 0
         if kind == FILL_ROW:
@@ -101,17 +100,9 @@ def packages_of(rows: np.ndarray, manifest: Manifest) -> list[Package]:
     return sorted(found.values(), key=lambda p: p.number)
 
 
-def _number(row: Any, owner_of: dict[int, int]) -> int:
+def _number(row: Any) -> int:
     """The number of the package that a row belongs to, -1 for none."""
-    kind = int(row["kind"])
-    if kind == PACKAGE_ROW:
-        return int(row["package"])
-    if kind == FILL_ROW:
-        return owner_of.get(int(row["client_id"]), -1)
-    number = int(row["owner"]) - 1
-    if kind == COMMAND and int(row["code"]) == NEW:
-        owner_of[int(row["client_id"])] = number
-    return number
+    return int(row["package"]) if int(row["kind"]) == PACKAGE_ROW else int(row["owner"]) - 1
 
 
 def _take(p: Package, row: Any, kind: int, before: int) -> None:

@@ -27,8 +27,9 @@ from oneprice.execution.venue import ExchangeHalf
 from oneprice.market.tape import Tape
 from oneprice.modes.reconcile import live_orders
 from oneprice.modes.recover import AskingSession
-from oneprice.modes.replay import Store, describe, engine_for, last_ns, tape_table, venues_for
+from oneprice.modes.replay import describe, engine_for, last_ns, tape_table, venues_for
 from oneprice.modes.run import Run
+from oneprice.modes.store import Store
 from oneprice.risk.limits import Limits
 
 ANSWER, BACK, QUESTION, CHECK = 0, 1, 2, 3  # what is due

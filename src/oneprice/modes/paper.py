@@ -1,8 +1,8 @@
-"""Paper: the live driver on a tape, one event at a time, against simulated venues, at the tape's pace or faster.
+"""Paper: the live driver on a tape, one event at a time, against simulated venues, at its pace or faster.
 
-The loop is the one real venues will use: journal the event, fold it through `live_step`, journal what came out, commit,
-then send. A stop (Ctrl-C) is an operator event like any other: working orders are cancelled, packages are finished or
-unwound, and the journal replays to the same commands.
+The loop is the one real venues will use: journal the event, fold it through `live_step`, journal what came
+out, commit, then send. A stop (Ctrl-C) is an operator event like any other: working orders are cancelled,
+packages are finished or unwound, and the journal replays to the same commands.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def paper(
     speed : tape seconds a second; 0 or infinity runs without waiting.
     out : folder of the journal, written ahead of every send. It takes the folder's next session epoch, and
         refuses a folder that has a journal already.
-    snapshot_events : events between two snapshots in the journal, so that a recovery need not fold from the start.
+    snapshot_events : events between two snapshots in the journal; a recovery folds from the last one.
     stop : set it (or press Ctrl-C) to stop cleanly.
     status : called about twice a second with figures of the session.
     """
@@ -150,7 +150,7 @@ class Session:
             self.drain_private(at_ns)
             pace.wait(at_ns, stop)
             if stop.is_set() and ending == INF and at_ns > int(self.engine.state["now_ns"]):
-                # between two times, so that the word follows all rows of its nanosecond as the tie rule has it
+                # between two times: the word follows all rows of its nanosecond, as the tie rule has it
                 self.tell(OP_STOP)
                 self.drain_private(at_ns)  # what it set off may be due before the next row
                 ending = at_ns + SETTLE_NS

@@ -27,6 +27,7 @@ from oneprice.execution.strategy import Strategy
 from oneprice.market.tape import Tape, read_tape
 from oneprice.modes.replay import tagged, tape_table
 from oneprice.modes.rerun import check_tapes, engine_of, named_strategies
+from oneprice.modes.store import JOURNAL
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Rebuilt:
     cursor: np.ndarray  # int64[n_legs]: rows folded
     rows: np.ndarray  # ROW[n] journalled
     events: np.ndarray  # EVENT[n] journalled
+    sent: np.ndarray  # ROW[n] journalled by the session that was to send them
     unsent: np.ndarray  # ROW[n] decided after the last journalled row: never sent
     last_ns: int
     epoch: int  # the highest epoch in the journal
@@ -56,9 +58,13 @@ def rebuild(
     JournalError, ConfigError
         The journal is damaged, disagrees with its tapes or strategies, or its session ended in order.
     """
-    path = Path(folder) / "journal.op"
+    path = Path(folder) / JOURNAL
+    if not path.is_file():
+        raise JournalError(f"{path}: expected the journal of a session, there is none")
     reader = JournalReader(path, recover=True)
     text = reader.manifest()
+    if text.mode == "replay":
+        raise JournalError(f"{path}: expected a session that traded, this is a replay: replay it again")
     marks = reader.read_sessions()
     if marks and not marks[-1].start:
         raise JournalError(
@@ -68,6 +74,8 @@ def rebuild(
     check_tapes(text, chosen)
     engine = engine_of(text, strategies or named_strategies(text))
     engine.state["next_sample_ns"] = min(int(t.events["receive_ns"][0]) for t in chosen)
+    if marks:
+        engine.state["epoch"] = marks[0].epoch  # later ones come as events
     rows, events = reader.read_rows(), reader.read_events()
     last_ns = max(int(rows["time_ns"].max(initial=-1)), int(events["receive_ns"].max(initial=-1)))
     table = tape_table(chosen)
@@ -86,7 +94,27 @@ def rebuild(
         rows = rows[: _cut_ending(path, reader, recorded[n:], len(rows) - len(recorded) + n)]
     epoch = max((m.epoch for m in marks), default=0)
     torn = str(reader.torn) if reader.torn else ""
-    return Rebuilt(engine, text, chosen, table, loop.cursor, rows, events, again[n:], last_ns, epoch, torn)
+    sent = rows[was_sent(reader)[: len(rows)]]
+    kept = (rows, events, sent, again[n:])
+    return Rebuilt(engine, text, chosen, table, loop.cursor, *kept, last_ns, epoch, torn)
+
+
+def was_sent(reader: JournalReader) -> np.ndarray:
+    """bool[n rows]: False for what a recovery found decided but not journalled, and so never sent.
+
+    Such rows stand between a session's second or later start and its first event.
+    """
+    parts = [np.zeros(0, bool)]
+    starts, late = 0, False
+    for frame in reader.frames:
+        if frame.kind == frames.SESSION_START:
+            starts += 1
+            late = starts > 1
+        elif frame.kind == frames.EVENTS:
+            late = False
+        elif frame.kind == frames.ROWS:
+            parts.append(np.full(frame.payload.nbytes // ROW.itemsize, not late))
+    return np.concatenate(parts)
 
 
 def _from_snapshot(reader: JournalReader, engine: Engine) -> Any:

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.errors import ConfigError
+from oneprice.core.errors import ConfigError, JournalError
 from oneprice.core.jit import njit
 from oneprice.core.journal import Journal, next_epoch
+from oneprice.core.journal_read import JournalReader
+from oneprice.core.manifest import Manifest
 from oneprice.core.records import AMBIGUOUS, COMMAND, EVENT, LINK, OP_EPOCH, OP_REDUCE, OPERATOR
 from oneprice.engine.live import send_rows
 from oneprice.engine.state import Engine
@@ -34,8 +36,9 @@ from oneprice.modes.answers import Answers, answers_of
 from oneprice.modes.paper import Session
 from oneprice.modes.rebuild import Rebuilt, rebuild
 from oneprice.modes.reconcile import Reconciliation, SimulatedVenue, live_orders, reconcile
-from oneprice.modes.replay import GRACE_NS, Store, last_ns
+from oneprice.modes.replay import GRACE_NS, last_ns, venues_of
 from oneprice.modes.run import Run
+from oneprice.modes.store import JOURNAL, SNAPSHOT_EVENTS, Store
 
 MAX_ASKS = 5
 
@@ -52,12 +55,25 @@ class Recovery:
     asked: list[Answers] = field(default_factory=list)
     check: Reconciliation | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Figures of the recovery and of the whole session as plain values."""
+        return {
+            "epoch": self.epoch,
+            "torn": self.torn,
+            "crashed_ns": self.crashed_ns,
+            "ambiguous_orders": self.ambiguous,
+            "missed_fills": sum(a.n_fills for a in self.asked),
+            "never_arrived": sum(a.n_never_arrived for a in self.asked),
+            "unresolved": self.asked[-1].unresolved if self.asked else [],
+            "reconciliation": self.check.to_dict() if self.check else None,
+            "run": self.run.to_dict(),
+        }
+
     def __str__(self) -> str:
-        fills = sum(a.n_fills for a in self.asked)
-        lost = sum(a.n_never_arrived for a in self.asked)
+        d = self.to_dict()
         lines = [
-            f"epoch {self.epoch}: {self.ambiguous} orders were ambiguous, {fills} fills had been missed,"
-            f" {lost} orders had never arrived"
+            f"epoch {self.epoch}: {self.ambiguous} orders were ambiguous, {d['missed_fills']} fills had been"
+            f" missed, {d['never_arrived']} orders had never arrived"
         ]
         lines += [self.torn] if self.torn else []
         lines += [f"  {text}" for a in self.asked for text in a.unresolved]
@@ -66,25 +82,40 @@ class Recovery:
 
 def recover(
     folder: str | Path,
-    half: ExchangeHalf,
+    half: ExchangeHalf | None = None,
     *,
     tapes: Sequence[Tape] | None = None,
     strategies: Sequence[Strategy] | None = None,
     settle_ns: int = 1_000_000_000,
     durability: str = "strict",
+    snapshot_events: int = SNAPSHOT_EVENTS,
     stop: threading.Event | None = None,
 ) -> Recovery:
     """Recover a paper session and run it on to the end of its tapes.
 
-    `half` is the simulated venue as it outlived the crash; if it died too, `venue_again` brings it back.
-    `settle_ns` must be longer than a command can be on its way.
+    Parameters
+    ----------
+    half : the simulated venue as it outlived the crash; None: it died with the session, and comes back from
+        the manifest and the journalled commands.
+    tapes, strategies : where the tapes are not where the manifest says, or the strategies are none of ours.
+    settle_ns : must be longer than a command can be on its way.
+
+    Raises
+    ------
+    JournalError, ConfigError
+        The session ended in order, was a replay, or its journal disagrees with tapes or strategies.
     """
     if settle_ns < 0:
         raise ConfigError(f"settle_ns: expected 0 or more, got {settle_ns}")
+    if snapshot_events < 1:
+        raise ConfigError(f"snapshot_events: expected 1 or more, got {snapshot_events}")
     back = rebuild(folder, tapes=tapes, strategies=strategies)
+    if half is None:
+        half = venue_again(venues_of(back.text, back.engine, back.tapes), back)
     epoch = next_epoch(folder, above=max(back.epoch, int(back.engine.state["epoch"])))
     store = ResumedStore(Path(folder), back, epoch, durability)
     session = RecoveringSession(back, half, store, settle_ns)
+    session.snapshot_events = snapshot_events
     session.open_epoch(epoch)
     session.trade(back.tapes, 0.0, stop or threading.Event(), None)
     store.finish(back.engine, session.cursor, session.n_market)
@@ -93,17 +124,25 @@ def recover(
     return Recovery(run, back.torn, epoch, back.last_ns, session.n_ambiguous, session.asked, check)
 
 
+def manifest_of(folder: str | Path) -> Manifest:
+    """What a journal says of its run; JournalError where there is none."""
+    path = Path(folder) / JOURNAL
+    if not path.is_file():
+        raise JournalError(f"{path}: expected the journal of a session, there is none")
+    return JournalReader(path).manifest()
+
+
 class ResumedStore(Store):
     """The journal of a dead session, opened again behind its last whole frame."""
 
     def __init__(self, folder: Path, back: Rebuilt, epoch: int, durability: str) -> None:
         self.folder = folder
         self._rows, self._events = [back.rows], [back.events]
-        self._journal = Journal.resume(folder / "journal.op", durability=durability)
-        if len(back.unsent):
-            self.drain(back.unsent, back.events[:0])
+        self._journal = Journal.resume(folder / JOURNAL, durability=durability)
         n_events, cursors = int(back.engine.state["n_events"]), [int(c) for c in back.cursor]
         self._journal.start_session(epoch, time_ns=back.last_ns, n_events=n_events, cursors=cursors)
+        if len(back.unsent):  # behind the mark, before any event: so they are known as never sent
+            self.drain(back.unsent, back.events[:0])
 
 
 class AskingSession(Session):
@@ -195,8 +234,8 @@ def forget_answers(half: ExchangeHalf) -> None:
 
 
 def venue_again(half: ExchangeHalf, back: Rebuilt) -> ExchangeHalf:
-    """A simulated venue that died with the process: a fresh exchange half gets the journalled commands."""
-    commands = back.rows[back.rows["kind"] == COMMAND]
+    """A simulated venue that died with the process: a fresh one gets the commands that were sent."""
+    commands = back.sent[back.sent["kind"] == COMMAND]
     for i in range(len(commands)):
         venue_to(half.address, back.table, int(commands["time_ns"][i]))
         forget_answers(half)

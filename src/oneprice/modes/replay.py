@@ -11,12 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from oneprice.core.arena import copied
 from oneprice.core.errors import ConfigError, DataError, StrategyError, unknown_name
 from oneprice.core.instruments import Fees, Instrument
-from oneprice.core.journal import Journal
 from oneprice.core.manifest import Manifest, TapeEntry, manifest, strategy_entry
-from oneprice.core.records import EVENT, OPERATOR, ROW
+from oneprice.core.records import EVENT, OPERATOR
 from oneprice.engine.loop import Loop, run
 from oneprice.engine.simulate import ROWS_AN_EVENT
 from oneprice.engine.state import Engine, Settings, build
@@ -27,6 +25,7 @@ from oneprice.execution.venue import ExchangeHalf, FillModel, build_exchange
 from oneprice.market.tape import Tape, join_events
 from oneprice.modes.fit import Fit, Fitter
 from oneprice.modes.run import Run
+from oneprice.modes.store import Store
 from oneprice.risk.limits import Limits
 
 SAMPLES = 2_000
@@ -69,7 +68,15 @@ def replay(
     engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
     half = venues_for(engine, chosen, latency, fills)
     text = describe(
-        engine, chosen, limits=limits, latency=latency, policy=policy, settings=settings, seed=seed, mode="replay"
+        engine,
+        chosen,
+        limits=limits,
+        latency=latency,
+        policy=policy,
+        settings=settings,
+        seed=seed,
+        mode="replay",
+        fills=fills,
     )
     ext = operator_words(operator)
     fitter = Fitter(fits, chosen, engine)
@@ -218,6 +225,7 @@ def describe(
     settings: Settings | None,
     seed: int,
     mode: str,
+    fills: FillModel | Mapping[str, FillModel] | None = None,
 ) -> Manifest:
     """The manifest of a run about to start."""
     return manifest(
@@ -227,7 +235,8 @@ def describe(
             "settings": asdict(settings or Settings()),
             "policy": msgspec.to_builtins(policy or PackagePolicy()),
             "sample_ns": int(engine.state["sample_ns"]),
-            "report": engine.scales.currencies[int(engine.state["ledger"]["report"])],
+            "fills": fills_dict(fills),
+            "report_currency": engine.scales.currencies[int(engine.state["ledger"]["report"])],
         },
         strategies=[
             strategy_entry(s.name, s.parameters, s.source, s.memory, exit=s.exit, legs=list(legs))
@@ -248,66 +257,22 @@ def describe(
 
 def latency_dict(latency: Any) -> dict[str, Any]:
     """Latency as plain values, by symbol or under `all`."""
-    if isinstance(latency, Mapping):
-        return {symbol: msgspec.to_builtins(one) for symbol, one in latency.items()}
-    return {"all": msgspec.to_builtins(latency)}
+    return _plain(latency)
 
 
-class Store:
-    """Where rows and private events go: memory, and a journal when a folder is given."""
+def fills_dict(fills: FillModel | Mapping[str, FillModel] | None) -> dict[str, Any]:
+    """Fill models as plain values, by symbol or under `all`."""
+    return _plain(fills if fills is not None else FillModel())
 
-    def __init__(self, out: str | Path | None, text: Manifest, engine: Engine, *, durability: str = "async") -> None:
-        self.folder = Path(out) if out is not None else None
-        self._rows: list[np.ndarray] = []
-        self._events: list[np.ndarray] = []
-        self._journal: Journal | None = None
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / "journal.op"
-            path.unlink(missing_ok=True)
-            self._journal = Journal.create(path, text, durability=durability)
-            epoch = int(engine.state["epoch"])
-            self._journal.start_session(epoch, time_ns=0)
-            (self.folder / "manifest.json").write_bytes(text.to_json())
 
-    def drain(self, rows: np.ndarray, events: np.ndarray) -> None:
-        """Take what a chunk produced, private events first: what came in before what went out."""
-        if len(events):
-            self._events.append(copied(events))
-            if self._journal is not None:
-                self._journal.append_events(events)
-        if len(rows):
-            self._rows.append(copied(rows))
-            if self._journal is not None:
-                self._journal.append_rows(rows)
+def _plain(given: Any) -> dict[str, Any]:
+    if isinstance(given, Mapping):
+        return {symbol: msgspec.to_builtins(one) for symbol, one in given.items()}
+    return {"all": msgspec.to_builtins(given)}
 
-    def commit(self, now_ns: int, *, has_commands: bool) -> None:
-        """What was handed over is safe before this returns, as far as the durability asks."""
-        if self._journal is not None and not self._journal.commit(now_ns, has_commands=has_commands):
-            self._journal.sync()
 
-    def finish(self, engine: Engine, cursors: np.ndarray, n_market: int) -> None:
-        """Close the journal with the end of the session and the digest of the final state."""
-        if self._journal is not None:
-            s = engine.state
-            self._journal.end_session(
-                int(s["epoch"]),
-                time_ns=int(s["now_ns"]),
-                n_events=int(s["n_events"]),
-                cursors=[int(c) for c in cursors],
-                digest=engine.state_digest(),
-            )
-            self._journal.close()
-
-    def abandon(self) -> None:
-        """Close what there is: a journal without an end can still be read."""
-        if self._journal is not None:
-            self._journal.close()
-
-    def rows(self) -> np.ndarray:
-        """All rows so far, ROW[n]."""
-        return np.concatenate(self._rows, dtype=ROW) if self._rows else np.zeros(0, ROW)
-
-    def events(self) -> np.ndarray:
-        """All private events so far, EVENT[n]."""
-        return np.concatenate(self._events, dtype=EVENT) if self._events else np.zeros(0, EVENT)
+def venues_of(text: Manifest, engine: Engine, tapes: Sequence[Tape]) -> ExchangeHalf:
+    """The simulated venues that a manifest describes, with nothing sent to them yet."""
+    latency = {name: msgspec.convert(one, Latency) for name, one in text.latency.items()}
+    fills = {name: msgspec.convert(one, FillModel) for name, one in text.extra["fills"].items()}
+    return venues_for(engine, tapes, latency.get("all", latency), fills.get("all", fills))

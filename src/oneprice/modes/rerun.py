@@ -96,6 +96,7 @@ def rerun(
     engine = engine_of(text, strategies or named_strategies(text))
     first = min(int(t.events["receive_ns"][0]) for t in chosen)
     engine.state["next_sample_ns"] = first
+    engine.state["epoch"] = reader.read_sessions()[0].epoch  # later ones come as events
     loop = Loop(engine, tape_table(chosen), reader.read_events(), keep=chosen)
     loop.drive["n_market_end"] = int(sum(end.cursors))
     rows: list[np.ndarray] = []
@@ -148,17 +149,27 @@ def named_strategies(text: Manifest) -> list[Strategy]:
     """The strategies of this package that a manifest names, with the parameters it records."""
     import oneprice.strategies as room
 
-    out = []
+    found: list[Strategy] = []
     for entry in text.strategies:
         try:
             module = __import__(f"{room.__name__}.{entry.name}", fromlist=[entry.name])
         except ModuleNotFoundError:
             raise ConfigError(f"strategy {entry.name!r} is not one of ours: pass strategies=[...]") from None
-        found: Strategy = getattr(module, entry.name)
-        if found.source != entry.source:
+        found.append(getattr(module, entry.name))
+    return as_recorded(text, found)
+
+
+def as_recorded(text: Manifest, strategies: Sequence[Strategy]) -> list[Strategy]:
+    """These strategies with the parameters and legs that a manifest records; each must be the text that ran."""
+    if len(strategies) != len(text.strategies):
+        names = ", ".join(entry.name for entry in text.strategies)
+        raise ConfigError(f"strategies: expected {len(text.strategies)} ({names}), got {len(strategies)}")
+    out = []
+    for entry, one in zip(text.strategies, strategies, strict=True):
+        if one.source != entry.source:
             raise ConfigError(f"strategy {entry.name}: its text is not what ran (sha256 {entry.sha256[:12]})")
         names = [text.legs[i]["symbol"] for i in entry.legs]
-        out.append(found.with_params(**entry.params).on(*names))
+        out.append(one.with_params(**entry.params).on(*names))
     return out
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.records import COMMAND, FILL, FILL_ROW
+from oneprice.core.records import FILL, FILL_ROW
 from oneprice.execution.latency import Latency
 from oneprice.execution.strategy import Strategy
 from oneprice.market.header import Header
@@ -154,8 +154,6 @@ def fills_of(run: Run) -> dict[str, np.ndarray]:
     rows = run.rows[run.rows["kind"] == FILL_ROW]
     answers = run.events[run.events["kind"] == FILL]  # they carry the fee; a row carries the decision's mid
     assert np.array_equal(rows["client_id"], answers["client_id"]), "each fill is booked once, in order"
-    sent = run.rows[run.rows["kind"] == COMMAND]
-    number = dict(zip(sent["client_id"].tolist(), sent["owner"].tolist(), strict=True))
     leg = rows["leg"].astype(np.int64)
     one = run.engine.instruments
     tick = np.array([float(i.tick) for i in one])
@@ -170,7 +168,7 @@ def fills_of(run: Run) -> dict[str, np.ndarray]:
         "price": rows["price"] * tick[leg],
         "qty": np.abs(rows["qty"]) * lot[leg],
         "fee": answers["fee"] * scale[leg],
-        "package": np.array([number[i] for i in rows["client_id"].tolist()], np.int64),
+        "package": rows["owner"].astype(np.int64),
     }
 
 
