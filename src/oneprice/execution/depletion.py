@@ -47,6 +47,8 @@ def consumed(e: Any, side: int, ticks: int, now_ns: int) -> int:
 @njit
 def consume(e: Any, side: int, ticks: int, lots: int, now_ns: int) -> None:
     """Note that we took lots from a level. A full table gives up its smallest entry and counts it."""
+    e.look = 1
+    e.taken = (e.taken if e.n_depleted > 0 else 0) | (1 << (ticks & 63))
     for i in range(e.n_depleted):
         d = e.depleted[i]
         if d.ticks == ticks and d.side == side:

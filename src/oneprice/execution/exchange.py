@@ -228,10 +228,13 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
                 e.leg.bid_lots = b.bid_lots
                 e.leg.ask_ticks = b.ask_ticks
                 e.leg.ask_lots = b.ask_lots
+                e.look = 1
             if laid != b.overlay:
                 only = 0
         elif kind == TOP:
             take_top(e, ev)
+        if only == 0 or (e.taken >> (ev.price & 63)) & 1 != 0:
+            e.look = 1
         if ev.flag_bits & CLEAR:
             e.resync = 1
         if e.n_resting > 0 and e.resync == 0 and (only == 0 or (e.watched >> (ev.price & 63)) & 1 != 0):
@@ -245,7 +248,8 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
         if e.leg.trading == CLOSED_SESSION or e.leg.trading == EXPIRED:
             on_closed(x, i, at_ns, X_EXPIRED if e.leg.trading == EXPIRED else X_CLOSED)
         return
-    if ev.flag_bits & LAST and (e.n_depleted > 0 or e.resync != 0 or reached(e)):
+    if ev.flag_bits & LAST and ((e.look != 0 and e.n_depleted > 0) or e.resync != 0 or reached(e)):
+        e.look = 0
         if e.resync != 0:
             e.resync = 0
             on_depth(x, i, 0, 0)

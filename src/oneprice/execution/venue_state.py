@@ -122,6 +122,8 @@ EXLEG = record(
         ("active", "i8"),
         ("n_resting", "i8"),
         ("watched", "i8"),  # bit (price mod 64) of each resting order: rows at other prices move no queue of ours
+        ("taken", "i8"),  # bit (price mod 64) of each depleted level
+        ("look", "i8"),  # since the last complete batch the touch moved or a depleted level changed
         ("top_buy", "i8"),  # best resting prices of ours, NO_PRICE and INF without any
         ("low_sell", "i8"),
         ("cmd_head", "i8"),
