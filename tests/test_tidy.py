@@ -29,7 +29,7 @@ ROOMS = [
 RANK = {room: i for i, room in enumerate(ROOMS)} | {"dashboard": len(ROOMS), "cli": len(ROOMS) + 1}
 EDGES = ("modes", "cli", "dashboard", "market.bus")  # and venues/*/session.py
 STOPWATCHES = {
-    "study.bench",
+    "study.bench_time",
     "engine.loop",
 }  # a benchmark's output is time; a chunk's length follows it, no result
 USER_CODE = {

@@ -1,0 +1,62 @@
+"""The stopwatch of the benchmarks: interleaved repeats, medians, and a figure beside its bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Any
+
+import msgspec
+
+LEAST, MOST, NONE = "at least", "at most", ""
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One line of the table. `side` says on which side of the bound the figure must lie; NONE: it is only shown.
+
+    `detail` holds what the figure was made of. A figure of None was not measured: `note` says why.
+    """
+
+    name: str
+    figure: float | None
+    unit: str
+    bound: float | None = None
+    side: str = NONE
+    note: str = ""
+    detail: dict[str, Any] = {}
+
+    @property
+    def verdict(self) -> str:
+        """holds | broken | shown | not measured."""
+        if self.figure is None:
+            return "not measured"
+        if self.bound is None:
+            return "shown"
+        good = self.figure >= self.bound if self.side == LEAST else self.figure <= self.bound
+        return "holds" if good else "broken"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**msgspec.structs.asdict(self), "verdict": self.verdict}
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """(seconds, result)."""
+    started = time.perf_counter()
+    result = call()
+    return time.perf_counter() - started, result
+
+
+def interleaved(runs: Mapping[str, Callable[[], tuple[float, Any]]], repeats: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """Median seconds and last result of each run; one of each in turn, so that all meet the same machine.
+
+    A run returns (seconds, result): what it prepares need not be counted. Each runs once before, uncounted, when
+    the caller asks for it by itself.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    last: dict[str, Any] = {}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            spent, last[name] = run()
+            seconds[name].append(spent)
+    return {name: median(values) for name, values in seconds.items()}, last
