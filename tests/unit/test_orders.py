@@ -336,3 +336,37 @@ def test_slots_are_reused_oldest_first_and_late_fills_still_find_home(w: World) 
     assert w.fill(first, 2) == -2
     assert int(w.b["n_orphans"]) == 1
     w.check()
+
+
+def amended_then_withdrawn(w: World) -> np.void:
+    """A resting quote of 10 lots, an amendment to 5 in flight, and behind it a cancel."""
+    c = resting(w)
+    quote(w.orders, 7, 0, 1, 99.98, 0.005)
+    w.ask()
+    quote(w.orders, 7, 0, 1, 99.98, 0.0)
+    w.ask()
+    assert [int(x["code"]) for x in w.take()] == [R.AMEND, R.CANCEL]
+    return c
+
+
+def test_a_refused_amendment_does_not_end_an_order_being_cancelled(w: World) -> None:
+    """The venue rejects the amendment only: the order may still fill until the cancel is confirmed."""
+    c = amended_then_withdrawn(w)
+    w.reject(c)
+    assert state(w, c) == "pending_cancel"
+    assert int(w.legs[0]["open_buy_lots"]) == 10
+    w.fill(c, 4)
+    w.canceled(c)
+    assert (state(w, c), w.position(0)) == ("canceled", 4)
+    assert not w.live_orders() and int(w.legs[0]["open_buy_lots"]) == 0
+
+
+def test_an_amendment_acknowledged_behind_a_cancel_counts(w: World) -> None:
+    """The venue took the amendment, then the cancel came too late: what stands there has the new size."""
+    c = amended_then_withdrawn(w)
+    w.ack(c)
+    assert state(w, c) == "pending_cancel"
+    assert int(w.legs[0]["open_buy_lots"]) == 5
+    w.fill(c, 5)
+    assert state(w, c) == "filled"
+    assert not w.live_orders() and int(w.legs[0]["open_buy_lots"]) == 0

@@ -227,7 +227,9 @@ def dispatch(s: Any) -> None:
     while i < blotter.n_requests:
         o = blotter.requests[i].order
         action = blotter.requests[i].action
-        reason = gate.check(s, blotter.orders[o], action)
+        reason = gate.check_others(s, i) if action == NEW else 0
+        if reason == 0:
+            reason = gate.check(s, blotter.orders[o], action)
         if reason == 0:
             slot = blotter.orders[o].package
             if action == NEW and slot >= 0:
@@ -238,6 +240,9 @@ def dispatch(s: Any) -> None:
             package.review(s)  # what the refused leg leaves behind may ask for more, at the end of this list
         i += 1
     blotter.n_requests = 0
+    if blotter.want_reducing != 0:  # lots that nothing hedges, or more than was ordered
+        blotter.want_reducing = 0
+        halt.set_halt(s, REDUCING, halt.UNHEDGED, blotter.n_overfills)
 
 
 @njit
@@ -308,7 +313,10 @@ def on_timer(s: Any, ev: Any, entries: Any) -> int:
 def book_fill(s: Any, ev: Any, order: Any) -> None:
     """A fill goes to the ledger and leaves a row."""
     maker = 1 if ev.flag_bits & MAKER else 0
-    ledger.on_fill(s, ev, order.strategy, order.decision_mid2, order.decision_touch, maker, order.package)
+    package_slot = order.package  # a slot used again by now counts another package's legging
+    if package_slot >= 0 and s.blotter.packages[package_slot].id != order.package_id:
+        package_slot = -1
+    ledger.on_fill(s, ev, order.strategy, order.decision_mid2, order.decision_touch, maker, package_slot)
     row = emit(s, FILL_ROW)
     row.client_id = ev.client_id
     row.price = ev.price

@@ -182,7 +182,7 @@ def _settle_lots(s: Any, p: Any, why: int) -> bool:
             continue
         a = p.legs[i]
         mate = (-1, 1, 1)
-        if p.n_legs == 2:
+        if p.n_legs == 2 and p.to_flat == 0:
             other = p.legs[1 - i]
             mate = (other.leg, max(other.planned, 1), max(a.planned, 1))
         at = add_residual(s, p.strategy, a.leg, left, mate, p.key, why)

@@ -27,6 +27,7 @@ from oneprice.core.records import (
     CANCEL_REJECT,
     CANCELED,
     COMMAND,
+    EXPIRED,
     FILL,
     FINAL,
     IOC,
@@ -89,7 +90,7 @@ def approved(s: Any, i: int, action: int) -> None:
     if action == NEW:
         o.state = IN_FLIGHT
         o.sent_ns = s.now_ns
-        _count_open(s, o, o.lots)
+        count_open(s, o, o.lots)
         if o.package >= 0:
             attend(s, s.blotter.packages[o.package])
     elif action == CANCEL:
@@ -100,7 +101,7 @@ def approved(s: Any, i: int, action: int) -> None:
         row.price = o.new_price
         row.qty = o.new_lots
         o.state = PENDING_AMEND
-        _count_open(s, o, max(o.lots, o.new_lots) - o.filled)
+        count_open(s, o, max(o.lots, o.new_lots) - o.filled)
 
 
 @njit
@@ -159,7 +160,7 @@ def on_response(s: Any, ev: Any) -> int:
     if ev.kind == ACK:
         _on_ack(s, i, ev)
     elif ev.kind == REJECT:
-        if o.state == PENDING_AMEND and o.acked != 0:
+        if amending(o):
             _amend_failed(s, i)
         else:
             _finish(s, i, REJECTED)
@@ -190,12 +191,20 @@ def seen_before(s: Any, ev: Any) -> bool:
 
 
 @njit
+def amending(o: Any) -> bool:
+    """An amendment is in flight; a cancel sent after it may be, too."""
+    if o.acked == 0 or (o.state != PENDING_AMEND and o.state != PENDING_CANCEL):
+        return False
+    return o.new_price != o.price or o.new_lots != o.lots
+
+
+@njit
 def _on_ack(s: Any, i: int, ev: Any) -> None:
     o = s.blotter.orders[i]
-    if o.state == PENDING_AMEND:
+    if amending(o):
         o.price = o.new_price
         o.lots = o.new_lots
-        _count_open(s, o, max(o.lots - o.filled, 0))
+        count_open(s, o, max(o.lots - o.filled, 0))
         if o.filled >= o.lots:
             _finish(s, i, FILLED)
             return
@@ -206,7 +215,7 @@ def _on_ack(s: Any, i: int, ev: Any) -> None:
         o.lots = ev.qty
         o.new_price = o.price
         o.new_lots = o.lots
-        _count_open(s, o, max(o.lots - o.filled, 0))
+        count_open(s, o, max(o.lots - o.filled, 0))
         if o.filled >= o.lots:
             _finish(s, i, FILLED)
             return
@@ -230,8 +239,8 @@ def _on_fill(s: Any, i: int, ev: Any) -> None:
     _credit(s, o, ev)
     if not live:
         return
-    total = max(o.lots, o.new_lots) if o.state == PENDING_AMEND else o.lots
-    _count_open(s, o, max(total - o.filled, 0))
+    total = max(o.lots, o.new_lots) if amending(o) else o.lots
+    count_open(s, o, max(total - o.filled, 0))
     if o.filled >= total:
         _finish(s, i, FILLED)
     elif ev.flag_bits & FINAL:
@@ -246,8 +255,8 @@ def _on_fill(s: Any, i: int, ev: Any) -> None:
 @njit
 def _credit(s: Any, o: Any, ev: Any) -> None:
     """Tell the package its fill. If that package is over, the lots are residual: a late fill is never
-    dropped."""
-    if o.package < 0:
+    dropped. What fills on an expired leg is settled as it is booked: there is nothing left to hedge."""
+    if o.package < 0 or leg_of(s, o.leg).trading == EXPIRED:
         return
     p = s.blotter.packages[o.package]
     if p.id == o.package_id and p.state > P_FREE and p.state < P_FLAT:
@@ -301,11 +310,11 @@ def _amend_failed(s: Any, i: int) -> None:
     o = s.blotter.orders[i]
     o.new_price = o.price
     o.new_lots = o.lots
-    _count_open(s, o, max(o.lots - o.filled, 0))
+    count_open(s, o, max(o.lots - o.filled, 0))
     if o.filled >= o.lots:
         _finish(s, i, FILLED)
         return
-    o.state = _standing(o)
+    o.state = PENDING_CANCEL if o.cancel_sent != 0 else _standing(o)
     tell(s, i, BOUNCED)
 
 
@@ -336,7 +345,7 @@ def _on_link(s: Any, ev: Any) -> None:
 
 
 @njit
-def _count_open(s: Any, o: Any, lots: int) -> None:
+def count_open(s: Any, o: Any, lots: int) -> None:
     """Let `lots` of the order count as open, at its leg and its strategy's position."""
     change = lots - o.open_lots
     if change == 0:
@@ -359,7 +368,7 @@ def _finish(s: Any, i: int, state: int) -> None:
     o = b.orders[i]
     o.state = state
     o.done_ns = s.now_ns
-    _count_open(s, o, 0)
+    count_open(s, o, 0)
     b.n_open_orders -= 1
     b.live_bits[i >> 6] &= ~(1 << (i & 63))
     b.order_ring[(b.order_head + b.order_free) % N_ORDERS] = i

@@ -176,6 +176,23 @@ def give_up(s: Any, strategy: int, key: int, everything: bool) -> None:
 
 
 @njit
+def let_go(s: Any, strategy: int) -> None:
+    """Someone else closes what the packages of a strategy hold; what they have in flight they trade back."""
+    b = s.blotter
+    for n in range(b.n_open_packages):
+        p = b.packages[b.open_packages[n]]
+        if p.strategy != strategy:
+            continue
+        for i in range(p.n_legs):
+            p.legs[i].filled = 0
+        p.giving_up = 1
+        p.to_flat = 1
+        p.unwinding = 1
+        p.unwind_ns = s.now_ns
+        attend(s, p)
+
+
+@njit
 def is_open(s: Any, strategy: int, key: int) -> bool:
     """Is a package of this key open, its hedge or its rescue pending included?"""
     b = s.blotter

@@ -29,7 +29,7 @@ from oneprice.execution.intents import I_CANCEL, I_CANCEL_ALL, I_LEG, I_PACKAGE,
 from oneprice.execution.legging import order_lots, tradable
 from oneprice.execution.lifecycle import clear, clear_leg, commit, open_slot
 from oneprice.execution.order_pool import refuse
-from oneprice.execution.package import give_up, is_open
+from oneprice.execution.package import give_up, is_open, let_go, review
 from oneprice.execution.quoting import want, withdraw, withdraw_all
 from oneprice.execution.residual import find_residual, release, report_residual
 from oneprice.execution.rounding import BIG, common_lots, price_to_ticks, qty_to_lots, unit_qty
@@ -333,6 +333,7 @@ def flatten_everything(s: Any, k: int) -> None:
         if k >= 0 and q != k:
             continue
         release(s, q)
+        let_go(s, q)
         band_bp = s.blotter.policies[q].unwind_band_bp
         for i in range(s.n_legs):
             lots = position_of(s, q * s.n_legs + i).lots
@@ -346,3 +347,4 @@ def flatten_everything(s: Any, k: int) -> None:
             touch = leg.ask_ticks if side == BUY else leg.bid_ticks
             price = touch + side * max(int(abs(touch) * band_bp * 1e-4), 1)
             want(s, q, ROLE_TARGET, i, i, side, price, (0, 0))
+    review(s)

@@ -49,7 +49,8 @@ from oneprice.core.records import (
     R_VENUE,
     REDUCE_ONLY,
 )
-from oneprice.execution.blotter import FILLED, IN_FLIGHT, ROLE_HEDGE, ROLE_UNWIND
+from oneprice.execution.blotter import FILLED, IN_FLIGHT, PLANNED, ROLE_HEDGE, ROLE_OPEN, ROLE_UNWIND
+from oneprice.execution.orders import count_open
 from oneprice.risk.accounts import to_report
 from oneprice.risk.attribution import mark2_of
 from oneprice.risk.records import GATE as GATE
@@ -79,6 +80,34 @@ def check(s: Any, o: Any, action: int) -> int:
     if reason == R_OK:
         _approve(s, o, price)
     else:
+        s.gate.refused[reason] += 1
+    return reason
+
+
+@njit
+def check_others(s: Any, at: int) -> int:
+    """R_OK, or why a later opening leg of the package of request `at` would be refused: then none is sent.
+
+    Each is judged as if those before it were at work; the counts are put back.
+    """
+    b = s.blotter
+    first = b.orders[b.requests[at].order]
+    if first.role != ROLE_OPEN or first.package < 0:
+        return R_OK
+    count_open(s, first, first.lots)
+    reason = R_OK
+    for j in range(at + 1, b.n_requests):
+        o = b.orders[b.requests[j].order]
+        if o.package != first.package or o.role != ROLE_OPEN or o.state != PLANNED:
+            continue
+        if reason == R_OK:
+            reason = _judge(s, o, o.price, o.lots)
+            count_open(s, o, o.lots)
+    for j in range(at, b.n_requests):
+        o = b.orders[b.requests[j].order]
+        if o.package == first.package and o.role == ROLE_OPEN and o.state == PLANNED:
+            count_open(s, o, 0)
+    if reason != R_OK:
         s.gate.refused[reason] += 1
     return reason
 

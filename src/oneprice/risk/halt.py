@@ -11,8 +11,8 @@ from oneprice.risk.accounts import equity
 from oneprice.risk.records import NO_STRATEGY
 
 # why (HALT_ROW.code)
-OPERATOR_WORD, DRAWDOWN, STRATEGY_FAULT, VENUE_LOST, SINK_LOST, ORPHAN_FILL = 1, 2, 3, 4, 5, 6
-CODES = ("", "operator", "drawdown", "strategy fault", "venue lost", "rows lost", "orphan fill")
+OPERATOR_WORD, DRAWDOWN, STRATEGY_FAULT, VENUE_LOST, SINK_LOST, ORPHAN_FILL, UNHEDGED = 1, 2, 3, 4, 5, 6, 7
+CODES = ("", "operator", "drawdown", "strategy fault", "venue lost", "rows lost", "orphan fill", "unhedged")
 
 
 @njit

@@ -82,6 +82,8 @@ def on_fill(
     if package >= 0:
         package_fill(s, package, i, strategy, q, f2, mid2, touch2 // 2)
         package_charge(s, package, c, fee + tax)
+    if leg.trading == EXPIRED:
+        settle(s, i)  # the answer came after the expiry it was filled before
 
 
 @njit
