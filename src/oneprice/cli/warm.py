@@ -24,7 +24,7 @@ def warm(as_json: JSON = False) -> None:
     took = {}
     with progress("compiling (once per version)", quiet=as_json) as tick:
         for i, (name, step) in enumerate(steps()):
-            tick(i, 3)
+            tick(i, 4)
             start = time.perf_counter()
             step()
             took[name] = time.perf_counter() - start
@@ -37,6 +37,7 @@ def warm(as_json: JSON = False) -> None:
 
 def steps() -> list[tuple[str, Any]]:
     """What is run so that it is compiled: the audit, the simulation, the live step."""
+    from oneprice.engine.warm import warm as engine_warm
     from oneprice.execution.latency import constant
     from oneprice.market.synthetic import two_venues
     from oneprice.modes.paper import paper
@@ -55,6 +56,7 @@ def steps() -> list[tuple[str, Any]]:
             rerun(scratch, tapes=tapes)
 
     return [
+        ("layers, two processes at a time", lambda: engine_warm(lambda: None)),
         ("audit", lambda: audit(tapes)),
         ("simulation and its journal again", again),
         ("live step", lambda: paper(cross_market, tapes, speed=0.0, **how)),

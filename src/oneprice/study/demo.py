@@ -122,6 +122,7 @@ def compile_engine() -> None:
 
     from oneprice.core.instruments import Fees, Instrument
     from oneprice.core.records import EVENT, LAST, TOP
+    from oneprice.engine.warm import warm
     from oneprice.execution.latency import Latency
     from oneprice.market.header import Header
     from oneprice.market.tape import make_tape
@@ -145,4 +146,4 @@ def compile_engine() -> None:
         )
         tapes.append(make_tape(one, rows.copy(), header=header))
     with tempfile.TemporaryDirectory() as scratch:
-        replay(cross_market, tapes, latency=Latency(0, 0), out=scratch)
+        warm(lambda: replay(cross_market, tapes, latency=Latency(0, 0), out=scratch))
