@@ -172,3 +172,75 @@ def test_inputs_are_checked(tmp_path: Path) -> None:
     assert inputs.strategy_of(f"{own}:f", ["x=2"]).parameters == {"x": 2.0}
     with pytest.raises(ConfigError, match="strategy in"):
         inputs.strategy_of(f"{own}:g")
+
+
+INSTRUMENT = ("symbol=a:X", "underlying=X", "quote=USD", "tick=0.1", "lot=0.01")
+
+
+def test_import_from_the_command_line(tmp_path: Path) -> None:
+    """A table with a column map becomes a tape; the depth to assume and the fees reach its instrument."""
+    from oneprice.market.tapeset import open_tapes
+
+    path = tmp_path / "q.csv"
+    path.write_text("ts,b,ask\n1700000000000,1.0,1.1\n1700000000500,1.0,1.2\n")
+    words = [w for fact in INSTRUMENT for w in ("--instrument", fact)]
+    words += ["--column", "time=ts", "--column", "bid=b", "--time-unit", "ms", "--fees", "0,1.5"]
+    out = ["--out", str(tmp_path / "tapes"), "--json"]
+    refused = call("import", str(path), "--format", "quotes", *words, *out)
+    assert refused.exit_code == 2 and "--assumed-depth-lots" in refused.stderr
+    done = call("import", str(path), "--format", "quotes", *words, *out, "--assumed-depth-lots", "7")
+    assert done.exit_code == 0 and len(json.loads(done.stdout)["tapes"]) == 1
+    (tape,) = open_tapes(tmp_path / "tapes")
+    assert tape.instrument.assumed_depth_lots == 7 and str(tape.instrument.fees.taker_bp) == "1.5"
+    assert tape.events["ask"].tolist() == [11, 12]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--format", "quote", "--fees", "0,1"), "did you mean 'quotes'"),
+        (("--format", "binance"), "fees are required"),
+        (("--format", "binance", "--fees", "0,1"), "expected a name like spot_btcusdt_20240808.gz"),
+        (("--format", "fx", "--fees", "0,1", "--column", "a=b"), "--column: expected none with --format fx"),
+        (("--format", "parquet", "--fees", "0,1"), "--fees: expected none with --format parquet"),
+        (("--format", "quotes", "--fees", "0,1", "--instrument", "symbl=a"), "facts are symbol, underlying"),
+        (("--format", "quotes", "--fees", "0,1", "@"), "--column time=THEIRS"),
+        (("--format", "binance", "--fees", "0,1", "@", "cut.gz"), "the gzip stream ends early"),
+        (("--format", "binance", "--fees", "0,1", "gone.gz"), "gone.gz: no such file"),
+    ],
+)
+def test_import_says_what_is_wrong(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    """One message that names the file and the fix, status 2, and nothing is written."""
+    import gzip
+
+    (tmp_path / "q.csv").write_text("ts,bid,ask\n1,1.0,1.1\n")
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"1723161255208050000 {}\n" * 5_000)[:-9])
+    facts = [w for fact in INSTRUMENT for w in ("--instrument", fact)]
+    given = [v for w in words for v in (facts if w == "@" else [w])]
+    file = next((w for w in words if w.endswith(".gz")), "q.csv")
+    given = [w for w in given if w != file]
+    done = call("import", str(tmp_path / file), *given, "--out", str(tmp_path / "tapes"))
+    assert done.exit_code == 2 and says in done.stderr, done.output
+    assert not (tmp_path / "tapes").exists()
+
+
+def test_import_shows_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar is told how far a long file is, in bytes."""
+    from oneprice.market import importers
+
+    told: list[tuple[float, float]] = []
+
+    def read(files: Any, out: Any, *, progress: Any, **_: Any) -> list[Path]:
+        progress("a.gz", 5, 10)
+        return []
+
+    monkeypatch.setattr(importers, "import_files", read)
+    monkeypatch.setattr("oneprice.cli.import_.progress", lambda *_, **__: _told(told))
+    assert call("import", "a.gz", "--format", "binance", "--fees", "0,1").exit_code == 0
+    assert told[-1] == (5, 10)
+
+
+def _told(into: list[tuple[float, float]]) -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext(lambda done, of: into.append((done, of)))

@@ -55,7 +55,8 @@ def test_scale_is_raised_until_exact() -> None:
         ({"contract": "inverse", "currency": "USDT"}, "settles in the underlying"),
         ({"min_lots": 0}, "min_lots: expected 1 or more"),
         ({"stale_ns": 0}, "stale_ns: expected 1 or more"),
-        ({"book_log2": 30}, "book_log2"),
+        ({"book_log2": 30}, "book_log2: expected 0 .* or 8 to 24"),
+        ({"book_log2": 7}, "book_log2: expected 0 .* or 8 to 24"),  # a book of fewer ticks is refused
         ({"session": ((600, 500),)}, "session"),
         ({"underlying": ""}, "underlying: expected a name"),
         ({"symbol": "BTC", "venue": ""}, "venue:NAME"),

@@ -11,14 +11,16 @@ from oneprice.cli import inputs
 from oneprice.cli.common import JSON, pairs, print_json, print_table, progress, verb
 from oneprice.core.errors import ConfigError
 
-TAKES_INSTRUMENT = ("quotes", "trades", "bars")
+FORMATS = ("binance", "quotes", "trades", "bars", "fx", "parquet")
+TABLES = ("quotes", "trades", "bars")  # with a column map, of one instrument that must be said
+TAKES_INSTRUMENT = (*TABLES, "binance")  # which a capture's name says, unless it is given
 
 
 @verb
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Files to read.")],
     *,
-    file_format: Annotated[str, typer.Option("--format", help="binance, quotes, trades, bars or fx.")],
+    file_format: Annotated[str, typer.Option("--format", help="binance, quotes, trades, bars, fx, parquet.")],
     out: Annotated[Path, typer.Option(help="Folder of tapes.")] = Path("tapes"),
     fees: inputs.FEES = None,
     instrument: Annotated[
@@ -39,7 +41,7 @@ def import_(
 ) -> None:
     """Read files whole, check them, and write tapes; a bad row is an error that names file, row and field.
 
-    Example: oneprice import spot.gz perp.gz --format binance --fees 1,5
+    Example: oneprice import spot_btcusdt_20240808.gz usdm_btcusdt_20240808.gz --format binance --fees 1,5
 
     Example: oneprice import q.csv --format quotes --column time=ts --instrument symbol=alpha:BTC
     --instrument underlying=BTC --instrument quote=USD --instrument tick=0.1 --instrument lot=0.001 --fees 0,1
@@ -48,6 +50,7 @@ def import_(
 
     notes: dict[str, dict[str, int]] = {}
     charges = inputs.fees_of(fees)
+    _refuse_unused(file_format, instrument, columns, fees)
     with progress("import", quiet=as_json) as tick:
         tick(0, 0)
         written = import_files(
@@ -55,13 +58,18 @@ def import_(
             out,
             format=file_format,
             fees=charges,
-            instrument=_instrument(instrument, charges) if file_format in TAKES_INSTRUMENT else None,
+            instrument=(
+                _instrument(instrument, charges, assumed_depth_lots)
+                if file_format in TABLES or instrument
+                else None
+            ),
             columns={k: str(v) for k, v in pairs(columns, what="--column").items()},
             time_unit=time_unit,
             timezone=timezone,
             bar_ns=round(bar_s * 1e9),
             allow_negative=allow_negative,
             assumed_depth_lots=assumed_depth_lots,
+            progress=lambda _, done, of: tick(done, of),
             notes=notes,
         )
     if as_json:
@@ -78,18 +86,34 @@ def import_(
         print_table("Met on the way", ["file", "what", "count"], rows)
 
 
-def _instrument(facts: list[str] | None, fees: Any) -> Any:
+def _refuse_unused(
+    file_format: str, instrument: list[str] | None, columns: list[str] | None, fees: str | None
+) -> None:
+    """What a format cannot use is refused, not ignored; a misspelt format is the importer's to refuse."""
+    unused = {
+        "--instrument": bool(instrument) and file_format not in TAKES_INSTRUMENT,
+        "--column": bool(columns) and file_format not in TABLES,
+        "--fees": fees is not None and file_format == "parquet",
+    }
+    for name, given in unused.items():
+        if given and file_format in FORMATS:
+            raise ConfigError(f"{name}: expected none with --format {file_format}, got one: its files say it")
+
+
+def _instrument(facts: list[str] | None, fees: Any, assumed_depth_lots: int) -> Any:
     """An Instrument of name=value pairs; a missing or misspelt fact is an error that lists what there is."""
     import msgspec
 
     from oneprice.core.instruments import Instrument
 
-    given = {k: str(v) for k, v in pairs(facts, what="--instrument").items()}
+    given: dict[str, Any] = {k: str(v) for k, v in pairs(facts, what="--instrument").items()}
+    if assumed_depth_lots:
+        given.setdefault("assumed_depth_lots", assumed_depth_lots)
     if fees is None:
         raise ConfigError("--fees: expected MAKER_BP,TAKER_BP, got nothing; write 0,0 where trading is free")
     try:
         made = msgspec.convert(given, Instrument, strict=False)
     except msgspec.ValidationError as error:
         known = ", ".join(Instrument.__struct_fields__)
-        raise ConfigError(f"--instrument: {error}; facts are {known}") from error
+        raise ConfigError(f"--instrument: {error}; give name=value, facts are {known}") from error
     return msgspec.structs.replace(made, fees=fees)

@@ -19,7 +19,7 @@ from oneprice.market.tape import Tape, join_events
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
     """An estimator on a schedule.
 
-    `estimator(windows)` gets a list of EVENT arrays (read only), one a leg, with receive_ns <= the time of the
+    `estimator(windows)` gets a list of EVENT arrays (read only), one a leg, received up to the time of the
     request, and returns the values of the strategy's `model` record as a dict. `latency_ns` has no default: a
     fit takes time. The last request is no later than the last row received.
     """

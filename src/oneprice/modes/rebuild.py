@@ -84,6 +84,7 @@ def rebuild(
     loop = Loop(engine, table, reader.read_events(after=since), keep=chosen)
     if first:
         loop.cursor[:] = first.cursors
+        last_ns = max(last_ns, _reached_ns(chosen, first.cursors))
         sim.begin(loop.tapes, loop.cursor, loop.keys, loop.tree)
     loop.drive["end_ns"] = last_ns
     again = _fold(loop)
@@ -124,6 +125,12 @@ def _from_snapshot(reader: JournalReader, engine: Engine) -> Any:
             engine.arena.restore(snapshot.state)
             return snapshot
     return None
+
+
+def _reached_ns(tapes: Sequence[Tape], cursors: Sequence[int]) -> int:
+    """Receive time of the last market row that a snapshot has folded, journalled words behind it or not."""
+    rows = (t.events["receive_ns"][n - 1] for t, n in zip(tapes, cursors, strict=True) if n > 0)
+    return max((int(ns) for ns in rows), default=-1)
 
 
 def _fold(loop: Loop) -> np.ndarray:

@@ -135,10 +135,13 @@ def engine_for(
     last = last_ns(tapes)
     use = settings or Settings()
     if use.sample_ns < 0:
-        raise ConfigError(f"settings.sample_ns: expected 0 (2,000 samples a run) or more, got {use.sample_ns}")
+        raise ConfigError(
+            f"settings.sample_ns: expected 0 (2,000 samples a run) or more, got {use.sample_ns}"
+        )
     if use.sink_rows <= ROWS_AN_EVENT:
         raise ConfigError(
-            f"settings.sink_rows: expected more than {ROWS_AN_EVENT} (room for one event), got {use.sink_rows}"
+            f"settings.sink_rows: expected more than {ROWS_AN_EVENT} (room for one event),"
+            f" got {use.sink_rows}"
         )
     use = replaced(
         use,
@@ -157,7 +160,7 @@ def venues_for(
     fills: FillModel | Mapping[str, FillModel] | None,
     floor_ns: int = 0,
 ) -> ExchangeHalf:
-    """The simulated venues of an engine; a leg whose data would arrive before its venue had them is refused."""
+    """The simulated venues of an engine; a leg whose data arrive before its venue had them is refused."""
     for tape in tapes:
         check_feed_latency(tape.events, tape.clock_offset_ns, floor_ns, leg=tape.instrument.symbol)
     symbols = list(engine.scales.symbols)
@@ -192,7 +195,7 @@ def with_fees(instrument: Instrument, fees: Fees | Mapping[str, Fees] | None) ->
 
 
 def tagged(tapes: Sequence[Tape]) -> list[Tape]:
-    """The tapes with rows tagged by their leg here; rows tagged otherwise are copied, the caller's stay theirs."""
+    """The tapes with rows tagged by their leg; rows tagged otherwise are copied, the caller's stay."""
     out = []
     for i, tape in enumerate(tapes):
         if (tape.events["leg"] != i).any():
@@ -204,7 +207,10 @@ def tagged(tapes: Sequence[Tape]) -> list[Tape]:
 
 
 def tape_table(tapes: Sequence[Tape]) -> np.ndarray:
-    """int64 (n_legs, 4) as the kernels take it: rows, how many, exchange order or 0, first row. Tags rows by leg."""
+    """int64 (n_legs, 4) as the kernels take it: rows, how many, exchange order or 0, first row.
+
+    Rows are tagged by leg.
+    """
     table = np.zeros((len(tapes), 4), np.int64)
     for i, tape in enumerate(tapes):
         events = tape.events

@@ -28,7 +28,7 @@ from oneprice.risk.limits import limits_from
 
 @dataclass(frozen=True)
 class Rerun:
-    """A recorded session folded again. `equal` only if each command and the final state's bytes are the same."""
+    """A recorded session folded again. `equal`: each command and the final state's bytes are the same."""
 
     run: Run
     commands_recorded: int
@@ -39,7 +39,8 @@ class Rerun:
 
     @property
     def equal(self) -> bool:
-        return self.first_difference < 0 and self.commands_recorded == self.commands_again and self.state_equal
+        same = self.first_difference < 0 and self.commands_recorded == self.commands_again
+        return same and self.state_equal
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -56,7 +57,7 @@ class Rerun:
         verdict = "byte for byte the same" if self.equal else "NOT the same"
         return (
             f"{self.commands_again:,} commands against {self.commands_recorded:,} recorded: {verdict}"
-            + ("" if self.first_difference < 0 else f"; the first difference is command {self.first_difference}")
+            + (f"; the first difference is command {self.first_difference}" * (self.first_difference >= 0))
             + ("" if self.state_equal else "; the final state differs")
             + (f"; the session ended with a fault: {self.fault}" if self.fault else "")
         )
@@ -110,7 +111,9 @@ def rerun(
     return replace(result, fault=fault)
 
 
-def _compared(engine: Engine, text: Manifest, reader: JournalReader, again: np.ndarray, n: int, digest: str) -> Rerun:
+def _compared(
+    engine: Engine, text: Manifest, reader: JournalReader, again: np.ndarray, n: int, digest: str
+) -> Rerun:
     recorded = reader.read_rows()
     before, after = (rows[rows["kind"] == COMMAND] for rows in (recorded, again))
     shared = min(len(before), len(after))
@@ -160,7 +163,7 @@ def named_strategies(text: Manifest) -> list[Strategy]:
 
 
 def as_recorded(text: Manifest, strategies: Sequence[Strategy]) -> list[Strategy]:
-    """These strategies with the parameters and legs that a manifest records; each must be the text that ran."""
+    """These strategies with the parameters and legs of a manifest; each must be the text that ran."""
     if len(strategies) != len(text.strategies):
         names = ", ".join(entry.name for entry in text.strategies)
         raise ConfigError(f"strategies: expected {len(text.strategies)} ({names}), got {len(strategies)}")
@@ -168,8 +171,8 @@ def as_recorded(text: Manifest, strategies: Sequence[Strategy]) -> list[Strategy
     for entry, one in zip(text.strategies, strategies, strict=True):
         if one.source != entry.source:
             raise ConfigError(f"strategy {entry.name}: its text is not what ran (sha256 {entry.sha256[:12]})")
-        names = [text.legs[i]["symbol"] for i in entry.legs]
-        out.append(one.with_params(**entry.params).on(*names))
+        symbols = [text.legs[i]["symbol"] for i in entry.legs]
+        out.append(one.with_params(**entry.params).on(*symbols))
     return out
 
 
@@ -179,4 +182,6 @@ def check_tapes(text: Manifest, tapes: Sequence[Tape]) -> None:
         raise ConfigError(f"tapes: expected {len(text.tapes)}, got {len(tapes)}")
     for entry, tape in zip(text.tapes, tapes, strict=True):
         if tape.digest != entry.digest:
-            raise ConfigError(f"tape of leg {entry.leg}: expected sha256 {entry.digest[:16]}, got {tape.digest[:16]}")
+            raise ConfigError(
+                f"tape of leg {entry.leg}: expected sha256 {entry.digest[:16]}, got {tape.digest[:16]}"
+            )

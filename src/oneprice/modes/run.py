@@ -41,8 +41,8 @@ class Run:
         return {REASONS[c]: int(n) for c, n in zip(*np.unique(codes, return_counts=True), strict=True)}
 
     def pnl(self) -> dict[str, float]:
-        """P&L by cause in the report currency, and its total; the parts sum to the change of equity exactly."""
-        units = {cause: 0 for cause in CAUSES}
+        """P&L by cause in the report currency, and its total; the parts sum to the change of equity."""
+        units = dict.fromkeys(CAUSES, 0)
         for row in attribution_table(self.engine.arena, self.engine.scales):
             units[row["cause"]] += row["units"]
         units["total"] = sum(units.values())
@@ -87,7 +87,8 @@ class Run:
         d = self.to_dict()
         unit = d["currency"]
         lines = [f"{', '.join(d['strategies'])} on {', '.join(d['legs'])}", ""]
-        lines += [f"  {cause:<12}{value:>18,.8f} {unit}" for cause, value in d["pnl"].items() if value or cause == "total"]
+        told = ((cause, value) for cause, value in d["pnl"].items() if value or cause == "total")
+        lines += [f"  {cause:<12}{value:>18,.8f} {unit}" for cause, value in told]
         lines += [
             f"  {'closes':<12}{'exactly' if d['closes_exactly'] else 'NOT: ' + str(d['residual_units']):>18}",
             "",

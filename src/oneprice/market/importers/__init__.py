@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from oneprice.core.errors import ConfigError, unknown_name
+from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.core.instruments import Fees, Instrument
 from oneprice.market.header import Header
 from oneprice.market.importers.lines import Progress
@@ -60,6 +60,8 @@ def read_files(
         elif format == "binance":
             from oneprice.market.importers.binance import import_binance, instrument_of_file
 
+            if not Path(path).is_file():  # before its name is judged
+                raise DataError(f"{path}: no such file")
             one = instrument_of_file(path, fees=fees) if instrument is None else instrument
             found = [import_binance(path, one, progress=progress, notes=mine)]
         else:

@@ -309,6 +309,7 @@ def instrument_of_file(path: str | Path, *, fees: Fees, book_log2: int = 15) -> 
     if len(parts) < 3 or parts[0] not in _FAMILIES:
         raise ConfigError(
             f"{path}: expected a name like spot_btcusdt_20240808.gz; pass the instrument yourself"
+            " (--instrument)"
         )
     return binance_instrument(parts[0], "_".join(parts[1:-1]), fees=fees, book_log2=book_log2)
 

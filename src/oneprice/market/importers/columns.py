@@ -72,7 +72,9 @@ def read_columns(
         else:
             frame = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as {path.suffix or 'CSV'} ({error})") from error
+        kind = "Parquet" if path.suffix == ".parquet" else "CSV"
+        first = str(error).partition("\n")[0]
+        raise DataError(f"{path}: cannot be read as {kind}; is the format right? ({first})") from error
     chosen = {}
     for name in known:
         theirs = columns.get(name, name)
@@ -81,7 +83,8 @@ def read_columns(
         elif name in required or name in columns:
             have = ", ".join(frame.columns[:20])
             raise DataError(
-                f"{path}: no column {theirs!r} for {name!r}; the file has {have}: map it with columns="
+                f"{path}: no column {theirs!r} for {name!r}; the file has {have}: map it with"
+                f" columns={{{name!r}: ...}} (--column {name}=THEIRS)"
             )
     if frame.height == 0:
         raise DataError(f"{path}: the file has a heading but no rows")
@@ -222,5 +225,5 @@ def need_depth(assumed_depth_lots: int, where: str) -> None:
     if assumed_depth_lots <= 0:
         raise ConfigError(
             f"{where}: there are no sizes, so say how many lots to assume at each quote:"
-            " assumed_depth_lots on the instrument, 1 or more (there is no default)"
+            " assumed_depth_lots on the instrument (--assumed-depth-lots), 1 or more; there is no default"
         )
