@@ -31,4 +31,5 @@ def data_dir(request: pytest.FixtureRequest) -> Path:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests did not run for want of data."""
     if _skipped:
-        terminalreporter.write_line(f"{len(_skipped)} tests did not run: shared market data not found (set ONEPRICE_DATA)")
+        n = len(_skipped)
+        terminalreporter.write_line(f"{n} tests did not run: shared market data not found (set ONEPRICE_DATA)")

@@ -50,7 +50,11 @@ _NAMES = {
     "verify": "oneprice.study.verify",
     "two_venues": "oneprice.market.synthetic",
 }
-_ROOMS = {"latency": "oneprice.execution.latency", "strategies": "oneprice.strategies", "errors": "oneprice.core.errors"}
+_ROOMS = {
+    "latency": "oneprice.execution.latency",
+    "strategies": "oneprice.strategies",
+    "errors": "oneprice.core.errors",
+}
 
 __all__ = sorted([*_NAMES, *_ROOMS, "__version__"])
 

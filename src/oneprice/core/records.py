@@ -7,6 +7,8 @@ No field may be an attribute of `np.record` (`size`, `flags`, `mean`...): uncomp
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from oneprice.core.errors import ConfigError
@@ -54,7 +56,7 @@ _EVENT_FIELDS = [
     ("high_off", "i4", 44),
     ("low_off", "i4", 48),
     ("bar_count", "i4", 52),
-    # ACK, FILL, REJECT, CANCELED, CANCEL_REJECT, LINK: the order, the fee in ledger units (a cost is positive), a reason
+    # ACK, FILL, REJECT, CANCELED, CANCEL_REJECT, LINK: the order, the fee in ledger units (a cost is > 0), a reason
     ("client_id", "i8", 40),
     ("fee", "i8", 48),
     ("reason", "i8", 48),
@@ -79,7 +81,7 @@ def overlaid(fields: list[tuple[str, str, int]], itemsize: int) -> np.dtype:
     """A record dtype whose words may have several names."""
     names, formats, offsets = zip(*fields, strict=True)
     check_names(names)
-    spec = {"names": list(names), "formats": list(formats), "offsets": list(offsets), "itemsize": itemsize}
+    spec: Any = {"names": list(names), "formats": list(formats), "offsets": list(offsets), "itemsize": itemsize}
     return np.dtype(spec, align=True)
 
 

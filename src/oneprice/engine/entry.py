@@ -20,12 +20,17 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from oneprice.core import jit
+from oneprice.core.errors import StrategyError
+from oneprice.core.records import VIEW
 from oneprice.engine.content import content_of
 from oneprice.execution.intents import INTENTS
 from oneprice.execution.strategy import Strategy
+
+_intrinsic: Any = intrinsic  # its stub hides the arguments of what it makes
 
 _TEMPLATE = '''"""Generated entry of one strategy version."""
 from numba import carray, cfunc, njit, types
@@ -51,7 +56,7 @@ def entry(event, views, n, params, memory, orders, strategy):
 '''
 
 
-@intrinsic
+@_intrinsic
 def call_entry(typing_context: Any, address: Any, e: Any, v: Any, n: Any, p: Any, m: Any, o: Any, k: Any) -> Any:
     """Call an entry by its address: (event, views, n, params, memory, orders, strategy), all addresses or counts."""
 
@@ -81,8 +86,8 @@ def compile_entry(strategy: Strategy) -> Entry:
 
     Raises
     ------
-    numba.core.errors.TypingError
-        The strategy uses something numba cannot compile; the text names the line.
+    StrategyError
+        The strategy uses something that cannot be compiled or reads a field that is not there; the text names the line.
     """
     path = _source_file(strategy.function)
     key = _key(strategy, path)
@@ -101,10 +106,32 @@ def compile_entry(strategy: Strategy) -> Entry:
     module.__file__ = str(file)
     module.__dict__.update(FUNCTION=strategy.function, PARAMS=strategy.params, MEMORY=strategy.memory, INTENTS=INTENTS)
     sys.modules[name] = module  # before exec: numba records this name in the cached code
-    with jit.cache_folder(folder):
-        exec(compile(text, str(file), "exec"), module.__dict__)
+    try:
+        with jit.cache_folder(folder):
+            exec(compile(text, str(file), "exec"), module.__dict__)
+    except (NumbaError, KeyError) as error:  # numba raises KeyError for a field that a record lacks
+        del sys.modules[name]
+        raise StrategyError(_why_not(strategy, error)) from error
     _loaded[key] = Entry(int(module.entry.address), key, module)
     return _loaded[key]
+
+
+def _why_not(strategy: Strategy, error: Exception) -> str:
+    """What a strategy author needs of a failed compilation: the field or numba's reason, and the line."""
+    start = f"strategy {strategy.name} cannot be compiled:"
+    if not isinstance(error, KeyError):
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        return "\n".join([start, *(f"  {line}" for line in lines)])
+    field = str(error.args[0])
+    lines, first = inspect.getsourcelines(strategy.function)
+    at = [i for i, line in enumerate(lines) if f".{field}" in line]
+    where = f"\n  at {inspect.getsourcefile(strategy.function)}:{first + at[0]}: {lines[at[0]].strip()}" if at else ""
+    return (
+        f"{start} none of event, legs[i], p, m and orders has a field {field!r}{where}\n"
+        f"  parameters (p): {', '.join(strategy.params.names or ())}; memory (m):"
+        f" {', '.join(strategy.memory.names or ())};"
+        f" a leg: {', '.join(VIEW.names or ())}"
+    )
 
 
 def _source_file(function: Any) -> Path | None:

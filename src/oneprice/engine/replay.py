@@ -14,10 +14,10 @@ from oneprice.engine.simulate import CHUNK, DONE, GUARD, ROWS_AN_EVENT, SINK_FUL
 
 @njit
 def replay(s: Any, d: Any, merged: Any, private: Any, entries: Any, n_max: int) -> int:
-    """Fold up to `n_max` events of tapes and recorded private events; returns why it stopped.
+    """Fold up to `n_max` events of tapes and recorded private events; says why it stopped.
 
     Private events (own responses, timers, models, operator) follow venue data of the same nanosecond and keep their
-    recorded order: the tie rule needs no more, so the journal stores no interleaving. `d.ext_cursor` is the next of them.
+    recorded order: the tie rule needs no more, so the journal stores no interleaving. `d.ext_cursor` is the next one.
     """
     tapes, cursor, keys, tree = merged
     sink = sink_of(s)

@@ -180,7 +180,7 @@ def _lay_strategy(arena: Arena, k: int, strategy: Strategy, own: tuple[int, ...]
     arena.buffer[at : at + len(raw)] = np.frombuffer(raw, np.uint8)
     st["params_digest"] = zlib.crc32(raw)
     st["guard"] = 1
-    fields = strategy.memory.fields or {}
+    fields: Any = strategy.memory.fields or {}
     if "model" in fields:
         st["model_off"] = base + place["memory"] + fields["model"][1]
         st["model_bytes"] = fields["model"][0].itemsize

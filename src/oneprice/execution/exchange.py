@@ -142,7 +142,7 @@ def ex_advance(x: Any, tapes: Any, until_ns: int) -> None:
 
 @njit
 def horizon_ns(x: Any) -> int:
-    """How far a venue may be advanced when its next answer is due: no command decided after that answer arrives sooner."""
+    """How far venues may go when an answer is due: no command decided after that answer arrives sooner."""
     return x.next_due_ns + max(x.least_entry_ns - 1, 0)
 
 

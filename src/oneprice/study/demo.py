@@ -106,8 +106,11 @@ def _compiling() -> Iterator[Callable[[], None]]:
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    def wait() -> None:
+        child.wait()
+
     try:
-        yield lambda: child.wait() and None
+        yield wait
     finally:
         if child.poll() is None:
             child.terminate()
