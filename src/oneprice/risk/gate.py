@@ -281,26 +281,23 @@ def _portfolio(s: Any, o: Any, add: int) -> int:
     if s.blotter.n_residuals > 0 and measure_residual(s) > gate.residual_limit:
         if o.role != ROLE_HEDGE and o.role != ROLE_UNWIND and not reduces(s, o, add):
             return refuse(s, R_RESIDUAL, gate.residual_age_value, gate.residual_limit)
-    if gate.net_limit != NO_LIMIT:
-        before = net_value(s, 0, 0)
-        after = net_value(s, o.leg, add if o.side > 0 else -add)
-        if abs(after) > gate.net_limit and abs(after) > abs(before):
-            return refuse(s, R_NET, after, gate.net_limit)
     venue = leg_of(s, o.leg).venue
     cap = venue_limit_of(s, venue).gross_limit
-    if gate.gross_limit == NO_LIMIT and cap == NO_LIMIT:
+    if gate.net_limit == NO_LIMIT and gate.gross_limit == NO_LIMIT and cap == NO_LIMIT:
         return R_OK
+    before, gross, at_venue = exposures(s, venue)
+    if gate.net_limit != NO_LIMIT:
+        signed = add if o.side > 0 else -add
+        after = before + leg_net(s, o.leg, signed) - leg_net(s, o.leg, 0)
+        if abs(after) > gate.net_limit and abs(after) > abs(before):
+            return refuse(s, R_NET, after, gate.net_limit)
     grown = leg_gross(s, o.leg, o.side, add) - leg_gross(s, o.leg, o.side, 0)
     if grown <= 0:
         return R_OK
-    if gate.gross_limit != NO_LIMIT:
-        total = gross_value(s, -1) + grown
-        if total > gate.gross_limit:
-            return refuse(s, R_GROSS, total, gate.gross_limit)
-    if cap != NO_LIMIT:
-        total = gross_value(s, venue) + grown
-        if total > cap:
-            return refuse(s, R_VENUE, total, cap)
+    if gate.gross_limit != NO_LIMIT and gross + grown > gate.gross_limit:
+        return refuse(s, R_GROSS, gross + grown, gate.gross_limit)
+    if cap != NO_LIMIT and at_venue + grown > cap:
+        return refuse(s, R_VENUE, at_venue + grown, cap)
     return R_OK
 
 
@@ -339,28 +336,33 @@ def leg_gross(s: Any, i: int, side: int, add: int) -> int:
 
 
 @njit
-def gross_value(s: Any, venue: int) -> int:
-    """Gross of a venue (all venues if negative) in report units, working orders counted as filled."""
-    total = 0
-    for i in range(s.n_legs):
-        if venue < 0 or leg_of(s, i).venue == venue:
-            total += leg_gross(s, i, 1, 0)
-    return total
+def leg_net(s: Any, i: int, add: int) -> int:
+    """Signed value of leg i in report units, working orders and `add` more filled."""
+    leg = leg_of(s, i)
+    lots = leg.position_lots + leg.open_buy_lots - leg.open_sell_lots + add
+    m2 = mark2_of(s, i)
+    if lots == 0 or m2 == NO_PRICE:
+        return 0
+    return to_report(s, leg.currency, exposure(leg, lots, m2))
 
 
 @njit
-def net_value(s: Any, more: int, lots: int) -> int:
-    """Signed value over all legs in report units, working orders and `lots` more of leg `more` filled."""
-    total = 0
+def exposures(s: Any, venue: int) -> tuple[int, int, int]:
+    """(net, gross, gross of a venue) over all legs in report units, working orders counted as filled.
+
+    One pass, and one look at a leg where we hold and work nothing: most of many legs cost next to nothing.
+    """
+    net = gross = at_venue = 0
     for i in range(s.n_legs):
         leg = leg_of(s, i)
-        q = leg.position_lots + leg.open_buy_lots - leg.open_sell_lots
-        if i == more:
-            q += lots
-        m2 = mark2_of(s, i)
-        if q != 0 and m2 != NO_PRICE:
-            total += to_report(s, leg.currency, exposure(leg, q, m2))
-    return total
+        if leg.position_lots | leg.open_buy_lots | leg.open_sell_lots == 0:
+            continue
+        net += leg_net(s, i, 0)
+        value = leg_gross(s, i, 1, 0)
+        gross += value
+        if leg.venue == venue:
+            at_venue += value
+    return net, gross, at_venue
 
 
 @njit
