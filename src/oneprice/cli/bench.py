@@ -1,33 +1,61 @@
-"""`oneprice bench`: speed as ratios taken in one run."""
+"""`oneprice bench`: speed as ratios taken in one run, each beside its bound."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from oneprice.cli.common import JSON, print_json, print_table, progress, verb
+from oneprice.cli.common import EXIT_FAIL, JSON, print_json, print_table, progress, verb
 
 
 @verb
 def bench(
-    rows: Annotated[int, typer.Option(help="Simulated market rows.")] = 5_000_000,
+    rows: Annotated[int, typer.Option(help="Simulated market rows of the comparison.")] = 5_000_000,
     repeats: Annotated[int, typer.Option(help="Interleaved repeats; medians are reported.")] = 3,
+    quick: Annotated[bool, typer.Option(help="Small sizes: a look, not a measurement.")] = False,
+    fills: Annotated[bool, typer.Option(help="Only count fills, one rule changed at a time.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Time whole simulations beside hftbacktest on the same rows; gate, ledger and attribution are on.
+    """Time the engine beside hftbacktest on the same rows, then its parts; gate, ledger and attribution are on.
 
-    Example: oneprice bench --rows 1000000
+    Leaves with status 1 when a bound is broken. Bounds in seconds or ns are those of an idle machine.
+
+    Example: oneprice bench --quick
     """
+    from oneprice.core.errors import ConfigError
     from oneprice.study import bench as study
 
-    with progress("bench", quiet=as_json) as tick:
-        tick(0, 0)
-        found = study.versus(rows, repeats)
-    if as_json:
-        print_json({"benchmarks": found})
+    if rows < 1_000 or repeats < 1:
+        raise ConfigError(f"bench: expected at least 1000 rows and 1 repeat, got {rows} and {repeats}")
+    named = os.environ.get("ONEPRICE_DATA")
+    data = Path(named) if named else None
+    if fills:
+        table = study.fills(min(rows, study.QUICK_ROWS), data)
+        if as_json:
+            print_json({"fills": table})
+        else:
+            print_table("Fills by rule", list(table[0]), [list(row.values()) for row in table])
         return
-    columns = ["what", "ratio", "ours ns/row", "theirs ns/row", "x plain pass"]
-    keys = ("name", "ratio", "ours_ns_row", "theirs_ns_row", "times_plain_pass")
-    print_table("Benchmarks", columns, [[one[k] for k in keys] for one in found])
-    typer.echo("ratio: their time over ours in the same run, larger is better")
+    with progress("bench", quiet=as_json) as tick:
+        found = study.bench(rows, repeats, quick=quick, data=data, progress=tick)
+    if as_json:
+        print_json({"benchmarks": [one.to_dict() for one in found]})
+    else:
+        columns = ["what", "figure", "unit", "bound", "verdict", "note"]
+        cells = [[f.name, _shown(f.figure), f.unit, _bound(f), f.verdict, f.note] for f in found]
+        print_table("Benchmarks", columns, cells)
+        typer.echo("x hftbacktest: their time over ours in the same run, larger is better; --json has the parts")
+    if any(one.verdict == "broken" for one in found):
+        raise typer.Exit(EXIT_FAIL)
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _bound(figure: object) -> str:
+    bound, side = getattr(figure, "bound", None), getattr(figure, "side", "")
+    return "" if bound is None else f"{side} {bound:g}"

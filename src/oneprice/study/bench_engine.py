@@ -174,7 +174,7 @@ def merging(n_rows: int, repeats: int) -> list[Figure]:
         legs = [named(each[0], 0, opening(each[0])), *(named(t, 1 + i) for i, t in enumerate(each))]
         sets[k] = legs
     idle = nothing.on(sets[FEW][0].instrument.symbol)
-    runs = {str(k): (lambda legs=legs: ours(legs, idle)) for k, legs in sets.items()}  # type: ignore[misc]
+    runs = {str(k): (lambda legs=legs: ours(legs, idle)) for k, legs in sets.items()}
     interleaved(runs, 1)
     seconds, last = interleaved(runs, repeats)
     ns = {f"ns_row_{k}_legs": seconds[str(k)] / sum(len(t) for t in legs) * 1e9 for k, legs in sets.items()}
@@ -184,14 +184,14 @@ def merging(n_rows: int, repeats: int) -> list[Figure]:
 
 
 def gating(n_rows: int, repeats: int) -> list[Figure]:
-    """Cost of an order on two touched legs with 62 silent ones beside them, over that without: the idle run is taken off."""
+    """Cost of an order on two touched legs with 62 silent ones beside them, over that without (less idle runs)."""
     busy = [named(market_making_world(n_rows // 2, 30 + i).tapes[0], i) for i in range(FEW)]
     silent = [named(busy[0], i, opening(busy[0])) for i in range(FEW, MANY)]
     runs: dict[str, Any] = {}
+    two = [t.instrument.symbol for t in busy]
     for k, legs in ((FEW, busy), (MANY, busy + silent)):
-        two = tuple(t.instrument.symbol for t in busy)
-        for name, chosen in (("idle", nothing), ("quoting", quote_two_legs)):
-            runs[f"{name} {k}"] = lambda legs=legs, chosen=chosen: ours(legs, chosen.on(*two))
+        for name, chosen in (("idle", nothing.on(*two)), ("quoting", quote_two_legs.on(*two))):
+            runs[f"{name} {k}"] = lambda legs=legs, chosen=chosen: ours(legs, chosen)
     interleaved(runs, 1)
     seconds, last = interleaved(runs, repeats)
     ns = {}
@@ -200,7 +200,8 @@ def gating(n_rows: int, repeats: int) -> list[Figure]:
         ns[f"ns_command_{k}_legs"] = (seconds[f"quoting {k}"] - seconds[f"idle {k}"]) / n * 1e9
     ratio = ns[f"ns_command_{MANY}_legs"] / ns[f"ns_command_{FEW}_legs"]
     detail = {**ns, "commands": [last[f"quoting {k}"]["commands"] for k in (FEW, MANY)]}
-    return [Figure(f"gate and strategy: a command with {MANY} legs over one with {FEW}", ratio, "x", MOST_GATE, MOST, detail=detail)]
+    name = f"gate and strategy: a command with {MANY} legs over one with {FEW}"
+    return [Figure(name, ratio, "x", MOST_GATE, MOST, detail=detail)]
 
 
 def live(n_rows: int, repeats: int) -> list[Figure]:

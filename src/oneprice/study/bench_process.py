@@ -41,7 +41,7 @@ def memory(tape: Path) -> list[Figure]:
 
 
 def starts(tapes: list[Path], cache: Path) -> list[Figure]:
-    """Seconds from the start of the process: with an empty cache to the end of a first replay, then to a first event."""
+    """Seconds from the start of a process: empty cache to the end of a first replay, then warm to a first event."""
     cold, cold_s = run_child("start", tapes, {"ONEPRICE_CACHE": str(cache)})
     warm, warm_s = run_child("start", tapes, {"ONEPRICE_CACHE": str(cache)})
     told = {"cold": cold, "cold_s": cold_s, "warm": warm, "warm_s": warm_s}
@@ -89,7 +89,7 @@ def _start(tapes: list[Any]) -> dict[str, Any]:
     from oneprice.core.records import EVENT
     from oneprice.engine.loop import Loop
     from oneprice.execution.latency import constant
-    from oneprice.modes.replay import engine_for, replay, tape_table, tagged, venues_for
+    from oneprice.modes.replay import engine_for, replay, tagged, tape_table, venues_for
     from oneprice.risk.limits import Limits
     from oneprice.strategies.cross_market import cross_market
 

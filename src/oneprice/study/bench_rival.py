@@ -87,6 +87,7 @@ def ours(
     positions = engine.positions()[0]
     return seconds, {
         "fills": int(positions["fills"].sum()),
+        "lots": int(half.legs["bought_lots"].sum() + half.legs["sold_lots"].sum()),
         "position": [int(x) for x in positions["lots"]],
         "commands": int(loop.drive[0]["n_commands"]),
         "events": int(engine.state["n_events"]),
@@ -117,7 +118,13 @@ def theirs(rows: np.ndarray, tape: Tape, each_event: bool, waits: bool = False) 
         call = lambda: rival.quote_every(test, EVERY_NS, QTY, LIMIT, waits)  # noqa: E731
     seconds, sent = timed(call)
     values = test.state_values(0)
-    out = {"fills": int(values.num_trades), "position": float(values.position), "orders": int(sent)}
+    lot = float(one.lot)
+    out = {
+        "fills": int(values.num_trades),
+        "lots": round(float(values.trading_volume) / lot),
+        "position": [round(float(values.position) / lot)],
+        "orders": int(sent),
+    }
     test.close()
     return seconds, out
 
@@ -162,9 +169,8 @@ def real(data: Path | None, repeats: int) -> list[Figure]:
         path = data / "binance_l2" / f"{name}_{REAL_DAY}.gz" if data is not None else None
         if path is None or not path.is_file():
             why = f"no data: {path or 'ONEPRICE_DATA is not set'}"
-            out += [
-                Figure(f"Binance BTC {what}, {case[0]}", None, "x hftbacktest", LEAST_RATIO, LEAST, why) for case in CASES
-            ]
+            names = [f"Binance BTC {what}, {case[0]}" for case in CASES]
+            out += [Figure(name, None, "x hftbacktest", LEAST_RATIO, LEAST, why) for name in names]
             continue
         tape = depth_and_trades(read_files([path], format="binance", fees=Fees(maker_bp=2, taker_bp=5))[0])
         out += compare(tape, f"Binance BTC {what}", repeats)
@@ -188,23 +194,22 @@ def converted(tape: Tape) -> np.ndarray:
 
 
 def fills_by_rule(tape: Tape) -> list[dict[str, Any]]:
-    """Fills of both engines under one changed rule at a time: where a difference comes from."""
+    """Fills and lots of both engines, one rule of one engine changed at a time: where a difference comes from."""
     rows = converted(tape)
     models = {
         "ours": FillModel(),
-        "ours, what we take is not missing later": FillModel(deplete=False),
-        "ours, no fill from an opposite touch": FillModel(cross_fills=False),
-        "ours, queue not bounded by what is shown": FillModel(bound_by_displayed=False),
-        "ours, no queue": FillModel(queue="touch"),
+        "ours: what we took is there again": FillModel(deplete=False),
+        "ours: no fill from an opposite touch": FillModel(cross_fills=False),
+        "ours: queue not bounded by what is shown": FillModel(bound_by_displayed=False),
+        "ours: no queue": FillModel(queue="touch"),
     }
+    ways = {"theirs": False, "theirs: new order waits for the cancel": True}
     out = []
     for case, mine, each_event in CASES:
-        for name, model in models.items():
-            found = ours([tape], mine, model)[1]
-            out.append({"case": case, "rule": name, "fills": found["fills"], "position": found["position"][0]})
-        for waits in (False, True):
-            found = theirs(rows, tape, each_event, waits)[1]
-            name = "theirs, new order waits for the cancel" if waits else "theirs"
-            lots = round(found["position"] / float(tape.instrument.lot))
-            out.append({"case": case, "rule": name, "fills": found["fills"], "position": lots})
+        found = {name: ours([tape], mine, model)[1] for name, model in models.items()}
+        found |= {name: theirs(rows, tape, each_event, way)[1] for name, way in ways.items()}
+        out += [
+            {"case": case, "rule": n, "fills": f["fills"], "lots": f["lots"], "position_lots": f["position"][0]}
+            for n, f in found.items()
+        ]
     return out

@@ -47,11 +47,12 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def interleaved(runs: Mapping[str, Callable[[], tuple[float, Any]]], repeats: int) -> tuple[dict[str, float], dict[str, Any]]:
+def interleaved(
+    runs: Mapping[str, Callable[[], tuple[float, Any]]], repeats: int
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Median seconds and last result of each run; one of each in turn, so that all meet the same machine.
 
-    A run returns (seconds, result): what it prepares need not be counted. Each runs once before, uncounted, when
-    the caller asks for it by itself.
+    A run returns (seconds, result): what it prepares need not be counted. One round first, thrown away, compiles.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     last: dict[str, Any] = {}

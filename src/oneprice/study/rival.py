@@ -13,7 +13,7 @@ def quote_every(hbt: Any, interval_ns: int, qty: float, limit: float, waits: boo
     """Join both touches every `interval_ns` with `qty`, inside +-`limit`; returns the number of orders sent."""
     sent = 0
     while hbt.elapse(interval_ns) == 0:
-        sent += _requote(hbt, qty, limit, waits)
+        sent += _requote(hbt, qty, limit, waits)[0]
     return sent
 
 
@@ -21,9 +21,10 @@ def quote_every(hbt: Any, interval_ns: int, qty: float, limit: float, waits: boo
 def quote_each_event(hbt: Any, qty: float, limit: float, waits: bool) -> int:
     """Look at the touch on every feed event and requote when it has moved; returns the number of orders sent.
 
-    With `waits` it also looks on answers, as a quote that waits for its cancel must.
+    With `waits` it also looks on answers while a cancel is out.
     """
     sent = 0
+    owed = False
     last_bid, last_ask = 0, 0
     while True:
         got = hbt.wait_next_feed(waits, 10_000_000_000)
@@ -32,14 +33,19 @@ def quote_each_event(hbt: Any, qty: float, limit: float, waits: bool) -> int:
         if got == 0:
             continue
         depth = hbt.depth(0)
-        if got == 3 or depth.best_bid_tick != last_bid or depth.best_ask_tick != last_ask:
+        if owed or depth.best_bid_tick != last_bid or depth.best_ask_tick != last_ask:
             last_bid, last_ask = depth.best_bid_tick, depth.best_ask_tick
-            sent += _requote(hbt, qty, limit, waits)
+            n, elsewhere = _requote(hbt, qty, limit, waits)
+            sent += n
+            owed = waits and elsewhere
 
 
 @njit
-def _requote(hbt: Any, qty: float, limit: float, waits: bool) -> int:
-    """Cancel what rests elsewhere and send what is missing; `waits`: only on a side where nothing is left."""
+def _requote(hbt: Any, qty: float, limit: float, waits: bool) -> tuple[int, bool]:
+    """Cancel what rests elsewhere and send what is missing; `waits`: only on a side where nothing is left.
+
+    Returns the orders sent and whether any rested elsewhere.
+    """
     hbt.clear_inactive_orders(0)
     depth = hbt.depth(0)
     tick = depth.tick_size
@@ -48,6 +54,7 @@ def _requote(hbt: Any, qty: float, limit: float, waits: bool) -> int:
     have_bid, have_ask = False, False
     orders = hbt.orders(0).values()
     sent = 0
+    elsewhere = False
     while orders.has_next():
         order = orders.get()
         if order.side == 1:
@@ -56,6 +63,7 @@ def _requote(hbt: Any, qty: float, limit: float, waits: bool) -> int:
         else:
             stands = order.price_tick == ask and position > -limit
             have_ask = have_ask or stands or waits
+        elsewhere = elsewhere or not stands
         if not stands and order.cancellable:
             hbt.cancel(0, order.order_id, False)
     if not have_bid and position < limit:
@@ -64,7 +72,7 @@ def _requote(hbt: Any, qty: float, limit: float, waits: bool) -> int:
     if not have_ask and position > -limit:
         hbt.submit_sell_order(0, np.uint64((1 << 40) + ask), ask * tick, qty, 1, 0, False)
         sent += 1
-    return sent
+    return sent, elsewhere
 
 
 def backtest(
