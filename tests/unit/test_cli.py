@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from oneprice.cli import common, inputs
 from oneprice.cli.main import VERBS, app
-from oneprice.core.errors import ConfigError
+from oneprice.core.errors import ConfigError, StrategyError
 from oneprice.core.journal import Journal
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -175,6 +175,17 @@ def test_inputs_are_checked(tmp_path: Path) -> None:
 
 
 INSTRUMENT = ("symbol=a:X", "underlying=X", "quote=USD", "tick=0.1", "lot=0.01")
+
+
+def test_a_strategy_file_that_python_refuses(tmp_path: Path) -> None:
+    """File, line and reason instead of a traceback."""
+    path = tmp_path / "broken_strategy.py"
+    path.write_text("import oneprice as op\n@op.strategy(a=1.0\ndef f(): ...\n")
+    with pytest.raises(StrategyError, match=r"broken_strategy\.py:2: .*never closed"):
+        inputs.strategy_of(f"{path}:f")
+    path.write_text("import a_module_that_is_not_there\n")
+    with pytest.raises(StrategyError, match="a_module_that_is_not_there"):
+        inputs.strategy_of(f"{path}:f")
 
 
 def test_import_from_the_command_line(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from oneprice.core.errors import StrategyError
 from oneprice.engine.content import content_of
-from oneprice.engine.entry import _key
+from oneprice.engine.entry import _key, compile_entry
+from oneprice.execution.strategy import strategy
 
 STRATEGY = '''"""A strategy."""
 from __future__ import annotations
@@ -88,3 +90,26 @@ def test_the_same_code_has_the_same_key(load: Any) -> None:
     assert _key(load(), path) == one
     assert b"three" in content_of(first.function) and b"twice" in content_of(first.function)
     assert b"LEVEL = 7" in content_of(first.function)
+
+
+def test_a_field_that_is_not_there_is_named_with_its_line() -> None:
+    """A misspelt parameter inside a strategy: the error names the field, the line and what there is."""
+
+    @strategy(gap_bp=1.0)
+    def wrong(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
+        if p.gap_bq > 0.0:
+            legs[0].bid = 0.0
+
+    with pytest.raises(StrategyError, match=r"'gap_bq'(?s:.*)test_entry_content\.py:\d+: if p\.gap_bq(?s:.*)gap_bp"):
+        compile_entry(wrong)
+
+
+def test_what_cannot_be_compiled_is_an_error_of_the_strategy() -> None:
+    """The text of the compiler, under the strategy's name."""
+
+    @strategy(gap_bp=1.0)
+    def wrong(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
+        print(open)
+
+    with pytest.raises(StrategyError, match="strategy wrong cannot be compiled"):
+        compile_entry(wrong)

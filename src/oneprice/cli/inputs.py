@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oneprice.cli.common import floats, pairs
-from oneprice.core.errors import ConfigError, unknown_name
+from oneprice.core.errors import ConfigError, StrategyError, unknown_name
 
 DATA = Annotated[
     str, typer.Argument(help="Folder of tapes, or `synthetic:SEED` for a simulated two-venue world.")
@@ -86,7 +86,13 @@ def _from_file(path: Path, name: str) -> Any:
         raise ConfigError(f"--strategy: expected a Python file, got {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        text = (error.text or "").strip()
+        raise StrategyError(f"{error.filename}:{error.lineno}: {error.msg}: {text}") from error
+    except ImportError as error:
+        raise StrategyError(f"{path}: {error}; install it or put it beside the strategy") from error
     known = [k for k, v in vars(module).items() if isinstance(v, Strategy)]
     if name not in known:
         raise unknown_name(f"strategy in {path}", name, known)
