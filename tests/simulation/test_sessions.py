@@ -17,7 +17,7 @@ from oneprice.cli.main import app
 from oneprice.core import frames as fr
 from oneprice.core.errors import ConfigError, JournalError
 from oneprice.core.instruments import Fees
-from oneprice.core.journal import JournalReader, cut_behind
+from oneprice.core.journal import Journal, JournalReader, cut_behind
 from oneprice.core.records import COMMAND, FEE, FILL_ROW, ROW, TAX
 from oneprice.execution.latency import constant
 from oneprice.execution.venue import FillModel
@@ -86,6 +86,8 @@ def rows_of(frame: Any) -> np.ndarray:
 def test_a_session_that_died_is_not_written_over(whole: tuple[Path, list], tmp_path: Path) -> None:
     """Neither a replay nor another session may take its place; its bytes stay as they are."""
     folder = killed(whole[0], tmp_path / "a", 40)
+    with pytest.raises(ConfigError, match=r"lived in memory .* --data"):
+        recover(folder, strategies=[STRATEGY])
     before = (folder / JOURNAL).read_bytes()
     for mode in (replay, paper):
         with pytest.raises(JournalError, match=r"did not end: recover it first \(oneprice recover .*--out"):
@@ -93,6 +95,20 @@ def test_a_session_that_died_is_not_written_over(whole: tuple[Path, list], tmp_p
     assert (folder / JOURNAL).read_bytes() == before
     with pytest.raises(JournalError, match="expected no journal, found that of a paper session"):
         replay(STRATEGY, whole[1], latency=LATENCY, out=whole[0])
+
+
+def test_a_living_session_is_left_alone(whole: tuple[Path, list], tmp_path: Path) -> None:
+    """While a process writes a journal nobody recovers it, cuts it or takes its place."""
+    folder = killed(whole[0], tmp_path / "a", 40)
+    before = (folder / JOURNAL).read_bytes()
+    with Journal.resume(folder / JOURNAL, durability="async"):
+        for touch in (
+            lambda: recover(folder, **how(whole[1])),
+            lambda: replay(STRATEGY, whole[1], latency=LATENCY, out=folder),
+        ):
+            with pytest.raises(JournalError, match="another process holds it open: stop that one first"):
+                touch()
+    assert (folder / JOURNAL).read_bytes() == before
 
 
 def test_a_replay_gives_way_to_a_replay_only(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ __all__ = [
     "TornTail",
     "cut_behind",
     "next_epoch",
+    "refuse_writer",
 ]
 
 DURABILITY = ("strict", "group", "async")
@@ -281,6 +282,13 @@ class Journal:
         self._map = mmap.mmap(self._file, size)
         raw = np.frombuffer(self._map, np.uint8)
         self._base = int(raw.ctypes.data)
+
+
+def refuse_writer(path: str | Path) -> None:
+    """JournalError if another process writes this journal: it is not cut or replaced under its writer."""
+    file = os.open(path, os.O_RDWR)
+    _lock(file, Path(path))
+    os.close(file)
 
 
 def cut_behind(path: str | Path, frame: Frame) -> None:

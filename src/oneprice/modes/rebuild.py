@@ -16,7 +16,7 @@ import numpy as np
 
 from oneprice.core import frames
 from oneprice.core.errors import JournalError, StrategyError
-from oneprice.core.journal import cut_behind
+from oneprice.core.journal import cut_behind, refuse_writer
 from oneprice.core.journal_read import JournalReader
 from oneprice.core.manifest import Manifest
 from oneprice.core.records import COMMAND, ROW
@@ -24,9 +24,9 @@ from oneprice.engine import simulate as sim
 from oneprice.engine.loop import Loop
 from oneprice.engine.state import Engine
 from oneprice.execution.strategy import Strategy
-from oneprice.market.tape import Tape, read_tape
+from oneprice.market.tape import Tape
 from oneprice.modes.replay import tagged, tape_table
-from oneprice.modes.rerun import check_tapes, engine_of, named_strategies
+from oneprice.modes.rerun import check_tapes, engine_of, named_strategies, recorded_tapes
 from oneprice.modes.store import JOURNAL
 
 
@@ -61,6 +61,7 @@ def rebuild(
     path = Path(folder) / JOURNAL
     if not path.is_file():
         raise JournalError(f"{path}: expected the journal of a session, there is none")
+    refuse_writer(path)
     reader = JournalReader(path, recover=True)
     text = reader.manifest()
     if text.mode == "replay":
@@ -70,7 +71,7 @@ def rebuild(
         raise JournalError(
             f"{path}: expected a session that died, this one ended in order: nothing to recover"
         )
-    chosen = tagged(tapes if tapes is not None else [read_tape(t.path) for t in text.tapes])
+    chosen = tagged(tapes if tapes is not None else recorded_tapes(text))
     check_tapes(text, chosen)
     engine = engine_of(text, strategies or named_strategies(text))
     engine.state["next_sample_ns"] = min(int(t.events["receive_ns"][0]) for t in chosen)

@@ -89,7 +89,7 @@ def rerun(
     if not ends:
         raise JournalError(f"{folder}: the session was not ended (killed?): recover it first")
     end = ends[-1]
-    chosen = tagged(tapes if tapes is not None else [read_tape(t.path) for t in text.tapes])
+    chosen = tagged(tapes if tapes is not None else recorded_tapes(text))
     check_tapes(text, chosen)
     if strategies is not None and len(strategies) != len(text.strategies):
         names = ", ".join(entry.name for entry in text.strategies)
@@ -174,6 +174,17 @@ def as_recorded(text: Manifest, strategies: Sequence[Strategy]) -> list[Strategy
         symbols = [text.legs[i]["symbol"] for i in entry.legs]
         out.append(one.with_params(**entry.params).on(*symbols))
     return out
+
+
+def recorded_tapes(text: Manifest) -> list[Tape]:
+    """The tapes from where a manifest says that they lie."""
+    for entry in text.tapes:
+        if not entry.path:
+            raise ConfigError(
+                f"tape of leg {entry.leg}: it lived in memory (simulated, or several days): pass tapes=[...]"
+                " (oneprice recover: --data)"
+            )
+    return [read_tape(entry.path) for entry in text.tapes]
 
 
 def check_tapes(text: Manifest, tapes: Sequence[Tape]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from oneprice.core.arena import copied
 from oneprice.core.errors import JournalError
-from oneprice.core.journal import Journal, next_epoch
+from oneprice.core.journal import Journal, next_epoch, refuse_writer
 from oneprice.core.journal_read import JournalReader
 from oneprice.core.manifest import Manifest
 from oneprice.core.records import EVENT, ROW
@@ -111,6 +111,7 @@ def make_way(path: Path, mode: str) -> int:
     """
     if not path.exists():
         return 0
+    refuse_writer(path)
     reader = JournalReader(path)
     old = reader.manifest().mode if reader.frames else ""
     marks = reader.read_sessions()
