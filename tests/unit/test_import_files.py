@@ -259,4 +259,17 @@ def test_the_front_door_asks_for_what_is_missing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     notes: dict[str, dict[str, int]] = {}
     tape = read_files([path], format="quotes", instrument=one, notes=notes)[0]
-    assert tape.header.side == "not stated" and not tape.header.claim and notes == {str(path): {}}
+    assert tape.header.side == "both" and not tape.header.claim and notes == {str(path): {}}
+
+
+def test_quotes_of_two_columns_show_both_sides(tmp_path: Path) -> None:
+    """A bid column and an ask column: both sides, so that a gap may be judged; one column twice: not stated."""
+    path = tmp_path / "q.csv"
+    path.write_text("time,bid,ask,close\n1700000000000000000,100.0,100.1,100.0\n")
+    fees = Fees(maker_bp=0, taker_bp=1)
+    facts = dict(symbol="a:B", underlying="B", quote="USD", tick="0.1", lot="1", assumed_depth_lots=1)
+    one = Instrument(fees=fees, **facts)
+    for columns, side in (({}, "both"), ({"bid": "close", "ask": "close"}, "not stated")):
+        words = dict(format="quotes", instrument=one, columns=columns)
+        (tape,) = read_files([path], **words)
+        assert tape.header.side == side and not tape.header.claim

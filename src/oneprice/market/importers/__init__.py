@@ -47,7 +47,7 @@ def read_files(
                     f"import --format {format}: say the instrument (symbol, tick, lot, quote, fees)"
                 )
             layout = Layout(columns or {}, time_unit, timezone, bar_ns, allow_negative)
-            said = header or _unknown_header(path)
+            said = header or _unknown_header(path, _side(format, columns or {}))
             found = [IMPORTERS[format](path, instrument, header=said, layout=layout, notes=mine)]
         elif format == "parquet":
             from oneprice.market.parquet import read_parquet
@@ -99,15 +99,21 @@ def import_files(paths: Sequence[str | Path], out: str | Path, **options: object
     return [write_tape(out, tape) for tape in tapes]
 
 
-def _unknown_header(path: str | Path) -> Header:
+def _side(format: str, columns: Mapping[str, str]) -> str:  # noqa: A002 - the name users type
+    """Quotes with a bid column and another ask column show both sides; nothing else says what it is."""
+    two = columns.get("bid", "bid") != columns.get("ask", "ask")
+    return "both" if format == "quotes" and two else "not stated"
+
+
+def _unknown_header(path: str | Path, side: str) -> Header:
     return Header(
         source=Path(path).name,
         licence="not stated",
         period="as in the file",
-        side="not stated",
+        side=side,
         simultaneity="not stated",
         survivorship="not stated",
         tries=0,
         claim=False,
-        claim_why="the source says neither side nor simultaneity",
+        claim_why="the source does not say whether its prices are of one moment",
     )
