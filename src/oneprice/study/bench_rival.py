@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ def ours(
     }
 
 
-def theirs(rows: np.ndarray, tape: Tape, each_event: bool, waits: bool = False) -> tuple[float, dict[str, Any]]:
+def theirs(
+    rows: np.ndarray, tape: Tape, each_event: bool, waits: bool = False, qty: float = QTY
+) -> tuple[float, dict[str, Any]]:
     """The same with hftbacktest; `waits`: like ours, it sends a new order only once the old one is gone."""
     from oneprice.study import rival
 
@@ -113,9 +116,9 @@ def theirs(rows: np.ndarray, tape: Tape, each_event: bool, waits: bool = False) 
     )
     call: Callable[[], int]
     if each_event:
-        call = lambda: rival.quote_each_event(test, QTY, LIMIT, waits)  # noqa: E731 - one of two calls
+        call = lambda: rival.quote_each_event(test, qty, LIMIT, waits)  # noqa: E731 - one of two calls
     else:
-        call = lambda: rival.quote_every(test, EVERY_NS, QTY, LIMIT, waits)  # noqa: E731
+        call = lambda: rival.quote_every(test, EVERY_NS, qty, LIMIT, waits)  # noqa: E731
     seconds, sent = timed(call)
     values = test.state_values(0)
     lot = float(one.lot)
@@ -193,8 +196,16 @@ def converted(tape: Tape) -> np.ndarray:
     return to_hftbacktest(tape.events, float(one.tick), float(one.lot), tape.clock_offset_ns, split=True)
 
 
+def least_qty(tape: Tape) -> float:
+    """The smallest order the venue takes at the prices of the tape: nearly all of its fills are whole."""
+    one = tape.instrument
+    lowest = float(tape.events["price"][tape.events["kind"] == TRADE].min()) * float(one.tick)
+    lots = max(one.min_lots, ceil(float(one.min_notional) / (lowest * float(one.lot))))
+    return -(-lots // one.lot_step) * one.lot_step * float(one.lot)
+
+
 def fills_by_rule(tape: Tape) -> list[dict[str, Any]]:
-    """Fills and lots of both engines, one rule of one engine changed at a time: where a difference comes from."""
+    """Fills and lots of both engines, one rule of one engine changed at a time, and again with the least orders."""
     rows = converted(tape)
     models = {
         "ours": FillModel(),
@@ -205,11 +216,12 @@ def fills_by_rule(tape: Tape) -> list[dict[str, Any]]:
     }
     ways = {"theirs": False, "theirs: new order waits for the cancel": True}
     out = []
-    for case, mine, each_event in CASES:
-        found = {name: ours([tape], mine, model)[1] for name, model in models.items()}
-        found |= {name: theirs(rows, tape, each_event, way)[1] for name, way in ways.items()}
-        out += [
-            {"case": case, "rule": n, "fills": f["fills"], "lots": f["lots"], "position_lots": f["position"][0]}
-            for n, f in found.items()
-        ]
+    for qty in (QTY, least_qty(tape)):
+        for case, mine, each_event in CASES:
+            chosen = mine(qty=qty)
+            found = {name: ours([tape], chosen, model)[1] for name, model in models.items()}
+            found |= {name: theirs(rows, tape, each_event, way, qty)[1] for name, way in ways.items()}
+            for name, f in found.items():
+                held = {"fills": f["fills"], "lots": f["lots"], "position_lots": f["position"][0]}
+                out.append({"case": case, "order_qty": qty, "rule": name, **held})
     return out
