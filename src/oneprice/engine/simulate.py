@@ -112,6 +112,21 @@ def timer_event(s: Any, private: Any, d: Any) -> Any:
 
 
 @njit
+def next_own(s: Any, x: Any, d: Any, streams: Any, due: Any) -> Any:
+    """The private event whose turn it is, recorded: an answer before a timer before a word from outside."""
+    ext, private = streams
+    answer, timer = due
+    if answer:
+        ev = keep(private, d, exchange.ring_head(x))
+        exchange.ring_pop(x)
+        return ev
+    if timer:
+        return timer_event(s, private, d)
+    d.ext_cursor += 1
+    return keep(private, d, ext[d.ext_cursor - 1])
+
+
+@njit
 def run_stream(s: Any, d: Any, rows: int, span: Any, until: int, entries: int) -> int:
     """Fold a run of rows of one stream, before anything else can happen; returns the row after the last.
 
@@ -198,14 +213,7 @@ def simulate(s: Any, x: Any, d: Any, merged: Any, streams: Any, entries: Any, n_
             if second >= 0 and (keys[w] > keys[second] or (keys[w] == keys[second] and second < w)):
                 w, second = leaders(keys, tree)
         else:
-            if t_ring == t:
-                ev = keep(private, d, exchange.ring_head(x))
-                exchange.ring_pop(x)
-            elif t_timer == t:
-                ev = timer_event(s, private, d)
-            else:
-                ev = keep(private, d, ext[d.ext_cursor])
-                d.ext_cursor += 1
+            ev = next_own(s, x, d, streams, (t_ring == t, t_timer == t))
             d.event_address = address_of(ev)
             fault = fold(s, ev, entries)
         n += 1
