@@ -13,7 +13,7 @@ test: $(VENV)/.dev
 	$(RUN) pytest $(TESTS)
 
 check: $(VENV)/.dev
-	$(RUN) ruff check src tests examples benchmarks
+	$(RUN) ruff check src tests examples
 	$(RUN) mypy
 	$(RUN) pytest tests/test_tidy.py
 

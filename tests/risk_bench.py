@@ -16,7 +16,8 @@ from oneprice.risk import Limits, init, ledger, sections
 from oneprice.risk.gate import GATE
 from oneprice.risk.ledger import LEDGER
 
-STATE = state_dtype(("blotter", BLOTTER), ("gate", GATE), ("ledger", LEDGER))
+# not the blotter first: numba takes a record that starts like another for a subtype of it, and warns
+STATE = state_dtype(("gate", GATE), ("ledger", LEDGER), ("blotter", BLOTTER))
 SECOND = 1_000_000_000
 FREE = Limits(
     order_value=None,

@@ -291,7 +291,7 @@ def test_modules_say_why_they_exist() -> None:
 
 def texts() -> list[Path]:
     """Every text file that is part of the project."""
-    folders = ["src", "tests", "docs", "examples", "benchmarks", "changelog.d", ".ci"]
+    folders = ["src", "tests", "docs", "examples", "changelog.d", ".ci"]
     found = [
         p
         for f in folders
@@ -390,7 +390,7 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("folders", [("src", "tests", "examples", "benchmarks")])
+@pytest.mark.parametrize("folders", [("src", "tests", "examples")])
 def test_ruff(folders: tuple[str, ...]) -> None:
     """Lint is clean."""
     done = subprocess.run(
