@@ -127,18 +127,6 @@ def legs_of(s: Any) -> Any:
 
 
 @njit
-def positions_of(s: Any) -> Any:
-    """POSITION[n_strategies * n_legs]; that of strategy k and leg i is `k * s.n_legs + i`."""
-    return carray(pointer(address_of(s) + s.positions_off), s.n_strategies * s.n_legs, POSITION)
-
-
-@njit
-def strategies_of(s: Any) -> Any:
-    """STRATEGY[n_strategies]."""
-    return carray(pointer(address_of(s) + s.strategies_off), s.n_strategies, STRATEGY)
-
-
-@njit
 def views_of(s: Any, k: int) -> Any:
     """VIEW[n_legs] of strategy k."""
     t = strategy_row(s, k)

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
 
-from oneprice.core.address import address_of, i64_at, pointer, record_at, words_at
+from oneprice.core.address import address_of, i64_at, record_at, words_at
 from oneprice.core.arena import EVENT_BYTES, event_at
 from oneprice.core.jit import njit
 from oneprice.core.records import FILL, LEG, NO_PRICE, record
@@ -176,12 +175,6 @@ _EXLEG_BYTES = EXLEG.itemsize
 def exleg_of(x: Any, i: int) -> Any:
     """EXLEG i: the record itself."""
     return _exleg_at(address_of(x) + x.legs_off + i * _EXLEG_BYTES)
-
-
-@njit
-def exlegs_of(x: Any) -> Any:
-    """EXLEG[n_legs]."""
-    return carray(pointer(address_of(x) + x.legs_off), x.n_legs, EXLEG)
 
 
 @njit

@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import carray
 
-from oneprice.core.address import address_of, i64_at, pointer, record_at
+from oneprice.core.address import address_of, i64_at, record_at
 from oneprice.core.arena import Arena
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.instruments import Number, Scales, exact
@@ -322,12 +321,6 @@ def currency_of(s: Any, i: int) -> Any:
     return _currency_of(address_of(s) + s.ledger.currencies_off + i * _CURRENCY_BYTES)
 
 
-@njit
-def currencies_of(s: Any) -> Any:
-    """CURRENCY[n_currencies]."""
-    return carray(pointer(address_of(s) + s.ledger.currencies_off), s.n_currencies, CURRENCY)
-
-
 _markout_of = record_at(MARKOUT)
 _MARKOUT_BYTES = MARKOUT.itemsize
 
@@ -338,12 +331,6 @@ def markout_of(s: Any, i: int) -> Any:
     return _markout_of(address_of(s) + s.ledger.markouts_off + i * _MARKOUT_BYTES)
 
 
-@njit
-def markouts_of(s: Any) -> Any:
-    """MARKOUT[capacity]."""
-    return carray(pointer(address_of(s) + s.ledger.markouts_off), s.ledger.capacity, MARKOUT)
-
-
 _carry_of = record_at(CARRY)
 _CARRY_BYTES = CARRY.itemsize
 
@@ -352,12 +339,6 @@ _CARRY_BYTES = CARRY.itemsize
 def carry_of(s: Any, i: int) -> Any:
     """CARRY i."""
     return _carry_of(address_of(s) + s.ledger.carries_off + i * _CARRY_BYTES)
-
-
-@njit
-def carries_of(s: Any) -> Any:
-    """CARRY[n_strategies * n_legs]."""
-    return carray(pointer(address_of(s) + s.ledger.carries_off), s.n_strategies * s.n_legs, CARRY)
 
 
 @njit
@@ -382,12 +363,6 @@ def leg_limit_of(s: Any, i: int) -> Any:
     return _leg_limit_of(address_of(s) + s.gate.leg_limits_off + i * _LEG_LIMITS_BYTES)
 
 
-@njit
-def leg_limits_of(s: Any) -> Any:
-    """LEG_LIMITS[n_legs]."""
-    return carray(pointer(address_of(s) + s.gate.leg_limits_off), s.n_legs, LEG_LIMITS)
-
-
 _venue_limit_of = record_at(VENUE_LIMITS)
 _VENUE_LIMITS_BYTES = VENUE_LIMITS.itemsize
 
@@ -398,12 +373,6 @@ def venue_limit_of(s: Any, i: int) -> Any:
     return _venue_limit_of(address_of(s) + s.gate.venue_limits_off + i * _VENUE_LIMITS_BYTES)
 
 
-@njit
-def venue_limits_of(s: Any) -> Any:
-    """VENUE_LIMITS[n_venues]."""
-    return carray(pointer(address_of(s) + s.gate.venue_limits_off), s.n_venues, VENUE_LIMITS)
-
-
 _overlay_of = record_at(OVERLAY_TOTAL)
 _OVERLAY_TOTAL_BYTES = OVERLAY_TOTAL.itemsize
 
@@ -412,9 +381,3 @@ _OVERLAY_TOTAL_BYTES = OVERLAY_TOTAL.itemsize
 def overlay_of(s: Any, i: int) -> Any:
     """OVERLAY_TOTAL i."""
     return _overlay_of(address_of(s) + s.ledger.overlays_off + i * _OVERLAY_TOTAL_BYTES)
-
-
-@njit
-def overlays_of(s: Any) -> Any:
-    """OVERLAY_TOTAL[n_strategies]."""
-    return carray(pointer(address_of(s) + s.ledger.overlays_off), s.n_strategies, OVERLAY_TOTAL)
