@@ -32,12 +32,9 @@ from oneprice.execution.venue import FillModel
 from oneprice.market.tape import Tape
 from oneprice.modes.replay import (
     GRACE_NS,
-    describe,
-    engine_for,
     last_ns,
-    tagged,
+    opened,
     tape_table,
-    venues_for,
 )
 from oneprice.modes.run import Run
 from oneprice.modes.store import SNAPSHOT_EVENTS, Store
@@ -79,21 +76,17 @@ def paper(
         raise ConfigError(f"speed: expected 0 (no waiting) or more, got {speed}")
     if snapshot_events < 1:
         raise ConfigError(f"snapshot_events: expected 1 or more, got {snapshot_events}")
-    strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
-    chosen = tagged(tapes)
-    limits = limits or Limits()
-    engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
-    half = venues_for(engine, chosen, latency, fills)
-    text = describe(
-        engine,
-        chosen,
-        limits=limits,
+    chosen, engine, half, text = opened(
+        strategy,
+        tapes,
         latency=latency,
-        policy=policy,
+        limits=limits,
+        fees=fees,
         settings=settings,
+        policy=policy,
+        fills=fills,
         seed=seed,
         mode="paper",
-        fills=fills,
     )
     store = Store(out, text, engine, durability=durability)
     session = Session(engine, half, tape_table(chosen), store)

@@ -62,21 +62,17 @@ def replay(
     ------
     ConfigError, DataError before anything is folded; StrategyError with the line that raised.
     """
-    strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
-    chosen = tagged(tapes)
-    limits = limits or Limits()
-    engine = engine_for(chosen, strategies, limits=limits, fees=fees, settings=settings, policy=policy)
-    half = venues_for(engine, chosen, latency, fills)
-    text = describe(
-        engine,
-        chosen,
-        limits=limits,
+    chosen, engine, half, text = opened(
+        strategy,
+        tapes,
         latency=latency,
-        policy=policy,
+        limits=limits,
+        fees=fees,
         settings=settings,
+        policy=policy,
+        fills=fills,
         seed=seed,
         mode="replay",
-        fills=fills,
     )
     ext = operator_words(operator)
     fitter = Fitter(fits, chosen, engine)
@@ -111,6 +107,39 @@ def operator_words(given: np.ndarray | None) -> np.ndarray:
         if len(bad):
             raise DataError(f"operator, row {bad[0]}: expected {what}, got {given[bad[0]]}")
     return given
+
+
+def opened(
+    strategy: Strategy | Sequence[Strategy],
+    tapes: Sequence[Tape],
+    *,
+    latency: Latency | Mapping[str, Latency],
+    limits: Limits | None,
+    fees: Fees | Mapping[str, Fees] | None,
+    settings: Settings | None,
+    policy: PackagePolicy | None,
+    fills: FillModel | Mapping[str, FillModel] | None,
+    seed: int,
+    mode: str,
+) -> tuple[list[Tape], Engine, ExchangeHalf, Manifest]:
+    """What replay and paper begin with: tagged tapes, the engine, its simulated venues, the manifest."""
+    strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
+    chosen = tagged(tapes)
+    bounds = limits or Limits()
+    engine = engine_for(chosen, strategies, limits=bounds, fees=fees, settings=settings, policy=policy)
+    half = venues_for(engine, chosen, latency, fills)
+    text = describe(
+        engine,
+        chosen,
+        limits=bounds,
+        latency=latency,
+        policy=policy,
+        settings=settings,
+        seed=seed,
+        mode=mode,
+        fills=fills,
+    )
+    return chosen, engine, half, text
 
 
 def engine_for(
