@@ -23,6 +23,7 @@ from oneprice.execution.venue import ExchangeHalf, ex_query, executions
 from oneprice.execution.venue_state import EXHEAD, EXLEG, X_DUPLICATE, X_UNKNOWN
 from oneprice.market.synthetic import two_venues
 from oneprice.modes import paper as paper_mode
+from oneprice.modes import replay as replay_mode
 from oneprice.modes.rebuild import rebuild
 from oneprice.modes.recover import Recovery, recover, venue_again, venue_to
 from oneprice.modes.replay import Store, tape_table, venues_for
@@ -87,7 +88,7 @@ def session(folder: Path, tapes: list, at: int) -> tuple[ExchangeHalf, int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DyingStore, "at", at)
         patch.setattr(paper_mode, "Store", DyingStore)
-        patch.setattr(paper_mode, "venues_for", keep)
+        patch.setattr(replay_mode, "venues_for", keep)
         with suppress(Killed):
             paper_mode.paper(STRATEGY, tapes, latency=LATENCY, speed=0, out=folder)
     return halves[0], DyingStore.last.step
