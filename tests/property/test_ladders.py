@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oneprice.core.arena import aligned_bytes
@@ -101,6 +101,11 @@ FEE = st.floats(-0.5, 20.0)
 CROSSINGS = st.sampled_from([2, 4])
 
 
+DEEP_ASKS = [(19_901, 3), (19_902, 1), (19_903, 3), (19_904, 11), (19_905, 3), (19_906, 12)]
+DEEP_BIDS = [(19_899, 9), (19_898, 12), (19_897, 12)]
+
+
+@example([([(19_899, 1)], DEEP_ASKS), (DEEP_BIDS, [(19_901, 1)])], 0.0, 0.0, 2, 0.0, 33)  # all there is, to the lot
 @settings(max_examples=150, deadline=None)
 @given(two_books(), FEE, FEE, CROSSINGS, st.floats(0.0, 5.0), st.integers(1, 60))
 def test_edge_is_the_sum_over_lots(

@@ -68,10 +68,12 @@ def walk(
     """Walk asks of `cheap` and bids of `dear` together: (quantity not filled, sum paid, sum received),
     before fees.
 
-    `stop` ends the walk at the first pair of levels whose unit earns nothing after costs.
+    `stop` ends the walk at the first pair of levels whose unit earns nothing after costs. Less than a billionth
+    of a lot is what rounding leaves of a level, not depth.
     """
     a = legs[cheap]
     d = legs[dear]
+    dust = 1e-9 * min(a.lot_qty, d.lot_qty)
     on_paid, on_received, spread = unit_costs(legs, cheap, dear, exit_crossings, rebalance_bp)
     left = qty
     filled = 0.0
@@ -81,7 +83,7 @@ def walk(
     d_ticks, d_lots = next_level(d, 1, NO_PRICE)
     a_qty = a_lots * a.lot_qty
     d_qty = d_lots * d.lot_qty
-    while left > 0.0 and a_ticks != NO_PRICE and d_ticks != NO_PRICE:
+    while left > dust and a_ticks != NO_PRICE and d_ticks != NO_PRICE:
         buy = a_ticks * a.tick
         sell = d_ticks * d.tick
         if stop and not (sell * on_received - buy * on_paid - spread > 0.0):
@@ -93,12 +95,14 @@ def walk(
         received += take * sell
         a_qty -= take
         d_qty -= take
-        if a_qty <= 0.0:
+        if a_qty <= dust:
             a_ticks, a_lots = next_level(a, -1, a_ticks)
             a_qty = a_lots * a.lot_qty
-        if d_qty <= 0.0:
+        if d_qty <= dust:
             d_ticks, d_lots = next_level(d, 1, d_ticks)
             d_qty = d_lots * d.lot_qty
+    if left <= dust:
+        left = 0.0
     return filled, left, paid, received
 
 
