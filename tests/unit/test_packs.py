@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.records import BAR
 from oneprice.market import packs
-from oneprice.market.pack_parsers import HOUR_NS, hourly_dotted, hourly_iso
+from oneprice.market.pack_parsers import HOUR_NS, daily_wide, hourly_dotted, hourly_iso
 
 ISO = (
     b",Open,High,Low,Close,Volume\n"
@@ -163,3 +164,32 @@ def test_no_pack_names_a_registry() -> None:
     assert "http" not in text and "index-url" not in text
     for p in packs.PACKS.values():
         assert len(p.sha256) == 64 and p.version in p.filename and p.licence
+
+
+WIDE = b"Date,AA,BB\n1990-01-02,1.5,2.0\n1990-01-03,,2.5\n"
+
+
+def test_daily_closes_are_known_at_the_later_close() -> None:
+    """A date becomes 21:00 UTC of it; an empty field is NaN; nothing else is made up."""
+    symbols, end_ns, close = daily_wide(gzip.compress(WIDE), "w")
+    assert symbols == ("AA", "BB")
+    assert [str(t.astype("datetime64[ns]"))[:16] for t in end_ns] == ["1990-01-02T21:00", "1990-01-03T21:00"]
+    assert np.isnan(close[1, 0]) and close[[0, 0, 1], [0, 1, 1]].tolist() == [1.5, 2.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (b"Date,AA", b"Day,AA", "row 1: expected Date"),
+        (b"AA,BB", b"AA,AA", "row 1: expected Date and different symbols"),
+        (b",,2.5", b",2.5", "row 3: expected 3 fields, got 2"),
+        (b"1990-01-03", b"1990-01-02", "row 3, field Date: expected later"),
+        (b"2.5", b"-2.5", "row 3, field BB: expected a positive close, got -2.5"),
+        (b"2.5", b"inf", "row 3, field BB: expected a positive close, got inf"),
+        (b"2.5", b"x", "row 3: could not convert"),
+    ],
+)
+def test_bad_daily_closes_are_named(old: bytes, new: bytes, says: str) -> None:
+    """Each row and field that cannot be is refused where it stands."""
+    with pytest.raises(DataError, match=says):
+        daily_wide(gzip.compress(WIDE.replace(old, new, 1)), "w")

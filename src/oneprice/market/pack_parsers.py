@@ -1,10 +1,12 @@
-"""Readers of the files inside data packs: bytes of a CSV to checked BARS."""
+"""Readers of the files inside data packs: bytes of a CSV to checked bars or closes."""
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from oneprice.core.errors import DataError
 from oneprice.core.records import record
 
 HOUR_NS = 3_600_000_000_000
+CLOSE_HOURS = 21  # 16:00 in New York is 20:00 or 21:00 UTC: the later of the two, so no close is known too early
 
 BARS = record(
     [
@@ -74,7 +77,48 @@ def _hourly(raw: bytes, where: str, stamp: str) -> np.ndarray:
     return bars
 
 
-PARSERS: dict[str, Callable[[bytes, str], np.ndarray]] = {
+def daily_wide(raw: bytes, where: str) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Gzipped `Date,SYMBOL,...` with one close a symbol a day.
+
+    Returns
+    -------
+    symbols, `end_ns` int64[T] (21:00 UTC of the date) and closes float64[T, N]; an empty field is NaN.
+
+    Raises
+    ------
+    DataError
+        A row that does not parse, dates that do not rise, or a close that is not positive.
+    """
+    lines = gzip.decompress(raw).decode("utf-8-sig").splitlines()
+    head = [c.strip() for c in lines[0].split(",")] if lines else []
+    if head[:1] != ["Date"] or len(head) < 2 or len(set(head)) != len(head):
+        raise DataError(f"{where}, row 1: expected Date and different symbols, got {','.join(head)[:80] or 'none'}")
+    end_ns = np.empty(len(lines) - 1, np.int64)
+    close = np.empty((len(lines) - 1, len(head) - 1), np.float64)
+    before = np.iinfo(np.int64).min
+    for i, line in enumerate(lines[1:]):
+        words = line.split(",")
+        if len(words) != len(head):
+            raise DataError(f"{where}, row {i + 2}: expected {len(head)} fields, got {len(words)}: {line[:80]!r}")
+        try:
+            day = datetime.strptime(words[0], "%Y-%m-%d").replace(tzinfo=UTC)
+            close[i] = [float(w) if w else math.nan for w in words[1:]]
+        except ValueError as error:
+            raise DataError(f"{where}, row {i + 2}: {error}") from error
+        end_ns[i] = round(day.timestamp()) * 1_000_000_000 + CLOSE_HOURS * HOUR_NS
+        if end_ns[i] <= before:
+            raise DataError(f"{where}, row {i + 2}, field Date: expected later than the row before, got {words[0]}")
+        bad = np.flatnonzero(~((close[i] > 0.0) & (close[i] < math.inf) | np.isnan(close[i])))
+        if len(bad):
+            raise DataError(
+                f"{where}, row {i + 2}, field {head[1 + bad[0]]}: expected a positive close, got {words[1 + bad[0]]}"
+            )
+        before = int(end_ns[i])
+    return tuple(head[1:]), end_ns, close
+
+
+PARSERS: dict[str, Callable[[bytes, str], Any]] = {
     "hourly_dotted": hourly_dotted,
     "hourly_iso": hourly_iso,
+    "daily_wide": daily_wide,
 }

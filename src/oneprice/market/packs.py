@@ -73,6 +73,17 @@ PACKS: dict[str, Pack] = {
             parser="hourly_iso",
             side="not stated",
         ),
+        Pack(
+            name="us_stocks_1d",
+            wheel="skfolio",
+            version="1.12.2",
+            filename="skfolio-1.12.2-py3-none-any.whl",
+            sha256="2d324c62a4188dc0b62a713f8d5cea177e208a5b45987e3d3f204dd56d3a669b",
+            member="skfolio/datasets/data/sp500_dataset.csv.gz",
+            licence="BSD-3-Clause",
+            parser="daily_wide",
+            side="last",
+        ),
     )
 }
 
