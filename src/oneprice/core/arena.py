@@ -78,7 +78,7 @@ POSITION = record(
         ("bought_lots", "i8"),
         ("sold_lots", "i8"),
         ("causes", "i8", (len(CAUSES),)),  # ledger units of the leg's currency
-        ("spare", "i8", (3,)),
+        ("spare", "i8", (2,)),
     ]
 )
 

@@ -70,6 +70,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stale_ns: int = 2_000_000_000
     allow_short: bool = True
     assumed_depth_lots: int = 0  # for tapes without sizes
+    settle_days: int = 0  # 1: bought on a trading day (from the first session's open), not sold before the next
     book_log2: int = 0  # dense book window, 2^8 to 2^24 ticks; 0: top of book only
 
     def __post_init__(self) -> None:
@@ -121,6 +122,8 @@ def _check_numbers(one: Instrument, where: str) -> None:
         raise ConfigError(
             f"{where}: book_log2: expected 0 (top of book only) or 8 to 24, got {one.book_log2}"
         )
+    if one.settle_days not in (0, 1):
+        raise ConfigError(f"{where}: settle_days: expected 0 or 1 (sold the next trading day), got {one.settle_days}")
     for span in one.session:
         if len(span) != 2 or not 0 <= span[0] < 1440 or not span[0] < span[1] <= span[0] + 1440:
             raise ConfigError(
@@ -274,6 +277,8 @@ def _fill(leg: np.void, one: Instrument, scale: int) -> None:
     leg["min_notional"] = -int(-exact(one.min_notional, "min_notional") * 10**scale // 1)
     leg["stale_ns"] = one.stale_ns
     leg["fx_currency"] = -1
+    leg["settle_days"] = one.settle_days
+    leg["day_start_ns"] = one.session[0][0] * 60_000_000_000 if one.session else 0
     leg["assumed_depth_lots"] = one.assumed_depth_lots
     leg["trading"] = OPEN if one.allow_short else NO_SHORT
     for name in ("bid_ticks", "ask_ticks", "mid2_ticks", "last_ticks"):

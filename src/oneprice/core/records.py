@@ -13,8 +13,9 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError
 
-# ---------------------------------------------------------------- event kinds (class decides ties, see RANK)
-BOOK, TOP, TRADE, BAR, FUNDING, STATUS, EXPIRY = 1, 2, 3, 4, 5, 6, 7
+# ---------------------------------------------------------------- event kinds
+# One nanosecond: rows of tapes first (by leg, then as they lie), then own answers, timers, models, the operator.
+BOOK, TOP, TRADE, BAR, FUNDING, STATUS, EXPIRY, BORROW, DIVIDEND = 1, 2, 3, 4, 5, 6, 7, 8, 9
 ACK, FILL, REJECT, CANCELED, CANCEL_REJECT, LINK = 10, 11, 12, 13, 14, 15
 TIMER, MODEL, OPERATOR = 20, 21, 22
 
@@ -60,11 +61,13 @@ _EVENT_FIELDS = [
     ("client_id", "i8", 40),
     ("fee", "i8", 48),
     ("reason", "i8", 48),
-    # FUNDING
+    # FUNDING, BORROW: rate of the notional for the interval, and the price it is taken at (NO_PRICE or 0: the mid)
     ("rate_e12", "i8", 24),
     ("mark", "i8", 32),
     ("interval_ns", "i8", 40),
     ("next_ns", "i8", 48),
+    # DIVIDEND: ticks a unit of underlying x 1e12, paid to who is long, charged to who is short
+    ("ticks_e12", "i8", 24),
     # TIMER, MODEL, OPERATOR, STATUS
     ("owner", "i8", 24),
     ("key", "i8", 32),
@@ -103,6 +106,7 @@ assert EVENT.itemsize == 64 and EVENT.isalignedstruct
 
 # ---------------------------------------------------------------- rows out
 COMMAND, REFUSED, PACKAGE_ROW, POSTING, SAMPLE, EQUITY, HALT_ROW, FILL_ROW, RESIDUAL_ROW = 1, 2, 3, 4, 5, 6, 7, 8, 9
+REFIT = 10  # a strategy asks for a fit of its model: a = key, b = how many it has asked for so far
 NEW, CANCEL, AMEND = 1, 2, 3  # code of a COMMAND
 
 _ROW_FIELDS = [
@@ -188,6 +192,10 @@ LEG = record(
         ("open_buy_lots", "i8"),  # working or in flight
         ("open_sell_lots", "i8"),
         ("n_updates", "i8"),
+        ("settle_days", "i8"),  # 1: what is bought on a trading day cannot be sold before the next one
+        ("day_start_ns", "i8"),  # of a trading day, after midnight UTC
+        ("locked_lots", "i8"),  # bought on `locked_day` and held since
+        ("locked_day", "i8"),
         ("venue", "i2"),
         ("currency", "i2"),  # settlement currency
         ("underlying", "i2"),
@@ -232,6 +240,7 @@ VIEW = record(
         ("contract", "i4"),
         ("trading", "i4"),
         ("degraded", "i8"),
+        ("locked_lots", "i8"),  # of the leg, all strategies: bought today, not to be sold before tomorrow
     ]
 )
 
@@ -248,8 +257,10 @@ CAUSES = (
     "fx",
     "transfer",
     "rounding",
+    "dividend",
 )
-EDGE, SLIPPAGE, ADVERSE, INVENTORY, FEE, TAX, FUNDING_CAUSE, BORROW, FX, TRANSFER, ROUNDING = range(11)
+EDGE, SLIPPAGE, ADVERSE, INVENTORY, FEE, TAX, FUNDING_CAUSE, BORROW_CAUSE, FX, TRANSFER, ROUNDING = range(11)
+DIVIDEND_CAUSE = 11
 
 # ---------------------------------------------------------------- why the gate refused (REFUSED.code)
 REASONS = (
@@ -276,6 +287,7 @@ REASONS = (
     "short_ban",
     "ambiguous",
     "no_quote",
+    "unsettled",
 )
 (
     R_OK,
@@ -301,6 +313,7 @@ REASONS = (
     R_SHORT_BAN,
     R_AMBIGUOUS,
     R_NO_QUOTE,
+    R_UNSETTLED,
 ) = range(len(REASONS))
 
 # ---------------------------------------------------------------- pool sizes, fixed when the engine is built

@@ -33,6 +33,9 @@ KINDS = {
     "bar": R.BAR,
     "funding": R.FUNDING,
     "status": R.STATUS,
+    "expiry": R.EXPIRY,
+    "borrow": R.BORROW,
+    "dividend": R.DIVIDEND,
 }
 MARKS = {
     "snapshot": R.SNAPSHOT,
@@ -140,11 +143,11 @@ def check_events(events: np.ndarray, where: str) -> None:
             f"{where}, row {i}, receive_ns: expected at least {before} (the row before), got {here}; sort"
             f" the source"
         )
-    strange = np.flatnonzero((events["kind"] < R.BOOK) | (events["kind"] > R.EXPIRY))
+    strange = np.flatnonzero((events["kind"] < R.BOOK) | (events["kind"] > R.DIVIDEND))
     if len(strange):
         i = int(strange[0])
         raise DataError(
-            f"{where}, row {i}, kind: expected a market kind 1 to 7, got {int(events['kind'][i])}"
+            f"{where}, row {i}, kind: expected a market kind 1 to 9, got {int(events['kind'][i])}"
         )
 
 

@@ -180,7 +180,7 @@ def mark_all(s: Any) -> None:
 def emit_equity(s: Any) -> None:
     """EQUITY rows, in report units.
 
-    Code 0: a = equity, b = its peak, c = events folded. Codes 1, 2 and 3: causes 0-4, 5-9 and 10 in a..e.
+    Code 0: a = equity, b = its peak, c = events folded. Codes 1, 2 and 3: causes 0-4, 5-9, 10 and 11 in a..e.
     """
     total = equity(s)
     if total > s.gate.peak_equity:
@@ -193,8 +193,8 @@ def emit_equity(s: Any) -> None:
         row = emit(s, EQUITY)
         row.code = part + 1
         row.a = cause_total(s, 5 * part)
+        row.b = cause_total(s, 5 * part + 1)
         if part < 2:
-            row.b = cause_total(s, 5 * part + 1)
             row.c = cause_total(s, 5 * part + 2)
             row.d = cause_total(s, 5 * part + 3)
             row.e = cause_total(s, 5 * part + 4)

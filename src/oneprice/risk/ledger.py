@@ -10,7 +10,7 @@ from oneprice.core.costs import fill_fee
 from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure, mul_rate_e12
 from oneprice.core.records import (
-    BORROW,
+    BORROW_CAUSE,
     EXPIRED,
     FEE,
     FUNDING_CAUSE,
@@ -106,7 +106,7 @@ def on_borrow(s: Any, i: int, rate_e12: int) -> None:
     """Charge borrow on the short positions of leg i: `rate_e12` of their notional at the mid."""
     m2 = mark2_of(s, i)
     if m2 != NO_PRICE:
-        _charge_strategies(s, i, BORROW, m2, rate_e12)
+        _charge_strategies(s, i, BORROW_CAUSE, m2, rate_e12)
 
 
 @njit
@@ -118,7 +118,7 @@ def _charge_strategies(s: Any, i: int, cause: int, m2: int, rate_e12: int) -> No
     lots = 0
     for k in range(s.n_strategies):
         own = position_of(s, k * s.n_legs + i).lots
-        if cause == BORROW:
+        if cause == BORROW_CAUSE:
             own = -own if own < 0 else 0
         lots += own
         paid = mul_rate_e12(exposure(leg, own, m2), rate_e12)
@@ -139,7 +139,7 @@ def on_transfer(s: Any, c: int, source: int, target: int, amount: int, fee: int,
 
 @njit
 def on_charge(s: Any, venue: int, c: int, cause: int, amount: int, ref: int) -> None:
-    """A cash gain (negative: a charge) of no leg, e.g. interest on borrowed cash under BORROW."""
+    """A cash gain (negative: a charge) of no leg, e.g. interest on borrowed cash under borrow."""
     cash_flow(s, venue, c, amount)
     gain(s, cause, amount, cash_account(s, venue, c), c, -1, -1, ref)
 

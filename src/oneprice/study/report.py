@@ -236,7 +236,7 @@ class EquityCurve:
 
 
 def equity_curve(run: RunData) -> EquityCurve:
-    """The EQUITY rows put together: code 0 has equity, codes 1, 2 and 3 the causes 0-4, 5-9 and 10."""
+    """The EQUITY rows put together: code 0 has equity, codes 1, 2 and 3 the causes 0-4, 5-9, 10 and 11."""
     rows = run.of_kind(EQUITY)
     heads = rows[rows["code"] == 0]
     n_causes = len(run.manifest.causes)
