@@ -16,6 +16,8 @@ _NAMES = {
     "Tape": "oneprice.market.tape",
     "TapeSet": "oneprice.market.tapeset",
     "tape": "oneprice.market.tapeset:open_tapes",
+    "Prices": "oneprice.market.prices",
+    "load": "oneprice.market.prices",
     "strategy": "oneprice.execution.strategy",
     "fresh": "oneprice.execution.intents",
     "package": "oneprice.execution.intents",
