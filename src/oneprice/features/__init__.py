@@ -12,6 +12,7 @@ _NAMES = {
     "ewma": "oneprice.features.ewma",
     "ewvar": "oneprice.features.ewvar",
     "imbalance": "oneprice.features.imbalance",
+    "kalman_hedge": "oneprice.features.kalman_hedge",
     "microprice": "oneprice.features.microprice",
     "realised": "oneprice.features.realised",
     "rolling": "oneprice.features.rolling",

@@ -40,6 +40,8 @@ def sample(
         "gap": level + rng.normal(0.0, move, n),
         "edge_bp": rng.normal(0.0, 2.0, n),
     }
+    made["y"] = level + 0.5 * (made["x"] - level) + rng.normal(0.0, move, n)
+    made["ret"] = rng.normal(0.0, move, n)
     missing = [name for name in fold.inputs if name not in made]
     if missing:
         raise ConfigError(
