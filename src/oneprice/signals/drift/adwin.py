@@ -34,7 +34,7 @@ STATE = record(
         ("total", "f8"),
         ("squares", "f8"),  # squared deviations from the mean of the window
         ("width", "i8"),  # observations in the window
-        ("n", "i8"),  # observations seen
+        ("n", "i8"),  # observations since a start
         ("rows", "i8"),  # rows in use
         ("held", "i8", (ROWS,)),
         ("sums", "f8", (ROWS, BUCKETS + 1)),  # oldest bucket of a row first
@@ -122,16 +122,18 @@ def cut_ratio(s: Any, delta: float) -> float:
 def step(s: Any, x: float, delta: float, clock: int, latch: int) -> float:
     """|difference of means| / bound of the first cut made now (alarm, above 1), else 0.
 
-    NaN before the first check (`clock` observations) and, state unchanged, when x is not finite. The window holds
-    what came after the change, so with latch = 0 the monitor goes on without a new start; s.width is its length and
-    s.origin + s.total / s.width its mean.
+    NaN before the first check after a start (`clock` observations) and, state unchanged, when x is not finite. At an
+    alarm the window holds what came after the change: s.width is its length, s.origin + s.total / s.width its mean.
+    With latch = 0 the next observation starts a new window, or one change would be cut off in several alarms.
     """
     if not math.isfinite(x):
         return math.nan
     if s.alarm > 0.0:
         if latch != 0:
             return s.alarm
-        s.alarm = 0.0
+        for row in range(s.rows):
+            s.held[row] = 0
+        s.total, s.squares, s.width, s.n, s.rows, s.alarm = 0.0, 0.0, 0, 0, 0, 0.0
     if s.n == 0:
         s.origin = x
     s.n += 1
