@@ -1,0 +1,277 @@
+"""Likelihood of the dynamic hedge (`features.kalman_hedge`) and of its white-noise variant.
+
+    l = -1/2 sum (ln 2 pi + ln F_t + e_t^2 / F_t)   over the steps that have a forecast (all but the first two)
+
+e_t and F_t come from the fold's own step, so a fit, a replay and a live run share one computation. All variances
+scale with sigma^2, which is concentrated out; what is searched is ln(q_beta / sigma^2), ln(q_mu / sigma^2), phi.
+
+A hedge ratio that does not move has q_beta = 0, on the boundary, where a search over ln q never arrives. So four
+models are fitted, with and without each walk, and weighed by exp(-BIC / 2): the spike at zero has a
+probability of its own. The model of most weight is the fit; parameters at their spike have no standard error.
+
+References: J. Durbin, S. J. Koopman (2012), chapter 7; G. Schwarz (1978), doi:10.1214/aos/1176344136;
+J. H. Stock, M. W. Watson (1998), doi:10.1080/01621459.1998.10474116 (estimates that pile up at zero).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import unknown_name
+from oneprice.core.jit import njit
+from oneprice.features import kalman_hedge, kalman_regression
+from oneprice.signals.hedge.checks import pair
+
+LOG_2PI = math.log(2.0 * math.pi)
+MODELS = {"constant": (False, False), "beta": (True, False), "mu": (False, True), "both": (True, True)}
+_LOWEST, _HIGHEST = -34.0, 12.0  # of ln(q / sigma^2), in units in which x has size 1
+_PHI_MOST = 5.0  # atanh(phi): phi to .99991
+_PRIOR = 1e7  # variance of beta and mu before the first pair, white-noise variant, in units of r
+_STARTS = (-14.0, -9.0, -5.0)
+
+
+class HedgeFit(msgspec.Struct, frozen=True):
+    """A fitted dynamic hedge. `se` holds standard errors of q_beta, q_mu, phi, sigma (NaN: at its spike, or the
+    likelihood has no curvature there). `weights` are exp(-BIC / 2) of the models fitted, adding to 1.
+    """
+
+    q_beta: float
+    q_mu: float
+    phi: float
+    sigma: float
+    se: tuple[float, float, float, float]
+    log_likelihood: float
+    n: int
+    model: str
+    weights: dict[str, float]
+
+    @property
+    def beta_moves(self) -> float:
+        """Weight of the models in which beta walks."""
+        return sum(w for name, w in self.weights.items() if MODELS[name][0])
+
+    @property
+    def half_life_steps(self) -> float:
+        """ln 2 / -ln phi; NaN when phi is not in (0, 1)."""
+        return math.log(2.0) / -math.log(self.phi) if 0.0 < self.phi < 1.0 else math.nan
+
+    def params(self) -> dict[str, float]:
+        """Parameters of the fold `kalman_hedge`."""
+        return {"q_beta": self.q_beta, "q_mu": self.q_mu, "phi": self.phi, "sigma": self.sigma}
+
+
+class RegressionFit(msgspec.Struct, frozen=True):
+    """The white-noise variant by likelihood: variances of a step of beta, of mu, and of the noise."""
+
+    q_beta: float
+    q_mu: float
+    r: float
+    log_likelihood: float
+    n: int
+
+    def params(self) -> dict[str, float]:
+        """Parameters of the fold `kalman_regression` (a vague prior in the units of the noise)."""
+        return {"q_beta": self.q_beta, "q_mu": self.q_mu, "r": self.r, "prior_var": min(1e12, _PRIOR * self.r)}
+
+
+@njit
+def _hedge_terms(states: Any, y: Any, x: Any, theta: Any, out: Any) -> None:
+    """Into out: sum of ln F, sum of e^2 / F, count. theta: q_beta, q_mu, phi, sigma."""
+    s = states[0]
+    logs, squares, count = 0.0, 0.0, 0
+    for i in range(len(y)):
+        kalman_hedge.step(s, y[i], x[i], theta[0], theta[1], theta[2], theta[3])
+        if s.known == 1 and s.innovation_var > 0.0:
+            logs += math.log(s.innovation_var)
+            squares += s.innovation * s.innovation / s.innovation_var
+            count += 1
+    out[0] = logs
+    out[1] = squares
+    out[2] = count
+
+
+@njit
+def _regression_terms(states: Any, y: Any, x: Any, theta: Any, out: Any) -> None:
+    """The same for `kalman_regression`. theta: q_beta, q_mu, r, prior_var. The first two pairs place the line."""
+    s = states[0]
+    logs, squares = 0.0, 0.0
+    for i in range(len(y)):
+        kalman_regression.step(s, y[i], x[i], theta[0], theta[1], theta[2], theta[3])
+        if i > 1:
+            logs += math.log(s.innovation_var)
+            squares += s.innovation * s.innovation / s.innovation_var
+    out[0] = logs
+    out[1] = squares
+    out[2] = len(y) - 2
+
+
+def hedge_log_likelihood(y: Any, x: Any, q_beta: float, q_mu: float, phi: float, sigma: float) -> float:
+    """The diffuse log likelihood at given parameters; y, x of shape (n,). Raises DataError, ConfigError."""
+    a, b = pair(y, x, 3)
+    theta = np.array(
+        kalman_hedge.FOLD.params(q_beta=q_beta, q_mu=q_mu, phi=phi, sigma=sigma)[0].item(), np.float64
+    )
+    out = np.zeros(3)
+    _hedge_terms(kalman_hedge.FOLD.fresh(), a, b, theta, out)
+    return float(-0.5 * (out[2] * LOG_2PI + out[0] + out[1]))
+
+
+class _Search:
+    """Concentrated negative log likelihood of one pair, in units in which x has size 1."""
+
+    def __init__(self, terms: Any, fold: Any, y: np.ndarray, x: np.ndarray) -> None:
+        self.terms, self.fold, self.y, self.x = terms, fold, y, x
+        self.x_sq = float(np.mean(x * x))
+        self.out = np.zeros(3)
+        self.theta = np.zeros(4)
+
+    def run(self, log_q_beta: float | None, log_q_mu: float | None, third: float, fourth: float) -> float:
+        """Negative log likelihood with sigma^2 (or r) at its best; `third`, `fourth`: the fold's last two."""
+        self.theta[0] = math.exp(log_q_beta) / self.x_sq if log_q_beta is not None else 0.0
+        self.theta[1] = math.exp(log_q_mu) if log_q_mu is not None else 0.0
+        self.theta[2], self.theta[3] = third, fourth
+        self.terms(self.fold.fresh(), self.y, self.x, self.theta, self.out)
+        logs, squares, n = self.out
+        return float(0.5 * (n * (LOG_2PI + math.log(squares / n) + 1.0) + logs))
+
+    @property
+    def scale(self) -> float:
+        """sigma^2 (or r) of the last run."""
+        return float(self.out[1] / self.out[2])
+
+
+def _least(loss: Any, starts: list[list[float]], bounds: list[tuple[float, float]]) -> tuple[np.ndarray, float]:
+    """The least of `loss` from the best of `starts`."""
+    from scipy.optimize import minimize
+
+    best = min(starts, key=loss)
+    found = minimize(loss, best, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-11, "gtol": 1e-6})
+    polished = minimize(
+        loss, found.x, method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 400}
+    )
+    return (polished.x, float(polished.fun)) if polished.fun < found.fun else (found.x, float(found.fun))
+
+
+def _fit_one(search: _Search, model: str) -> tuple[np.ndarray, float]:
+    """(theta = q_beta, q_mu, phi, sigma; negative log likelihood) of one model."""
+    moves = MODELS[model]
+    free = sum(moves)
+
+    def split(z: Any) -> tuple[float | None, float | None, float]:
+        qs = iter(z[1:])
+        return (next(qs) if moves[0] else None), (next(qs) if moves[1] else None), math.tanh(z[0])
+
+    def loss(z: Any) -> float:
+        return search.run(*split(z), 1.0)
+
+    levels: list[list[float]] = [[]]
+    for _ in range(free):
+        levels = [[*old, q] for old in levels for q in _STARTS]
+    starts = [[p, *q] for p in (0.5, 1.5, 2.5) for q in levels]
+    bounds = [(-_PHI_MOST, _PHI_MOST)] + [(_LOWEST, _HIGHEST)] * free
+    z, least = _least(loss, starts, bounds)
+    loss(z)
+    scale = search.scale
+    theta = search.theta * np.array([scale, scale, 1.0, math.sqrt(scale)])
+    return theta, least
+
+
+def fit_hedge(y: Any, x: Any, *, model: str = "auto") -> HedgeFit:
+    """Fit (q_beta, q_mu, phi, sigma) of `kalman_hedge` by likelihood.
+
+    Parameters
+    ----------
+    y, x: float64 of shape (n,), n >= 30, both log prices or both prices; NaN is refused.
+    model: "constant" (neither walks), "beta", "mu", "both", or "auto": all four, the one of least BIC is returned.
+
+    Raises
+    ------
+    DataError for the series, ConfigError for an unknown model.
+    """
+    if model != "auto" and model not in MODELS:
+        raise unknown_name("model of the hedge", model, ["auto", *MODELS])
+    a, b = pair(y, x)
+    search = _Search(_hedge_terms, kalman_hedge.FOLD, a, b)
+    names = list(MODELS) if model == "auto" else [model]
+    fits = {name: _fit_one(search, name) for name in names}
+    bic = {name: 2.0 * loss + (2 + sum(MODELS[name])) * math.log(len(a)) for name, (_, loss) in fits.items()}
+    best = min(bic, key=lambda name: bic[name])
+    raw = {name: math.exp(-0.5 * (value - bic[best])) for name, value in bic.items()}
+    theta, loss = fits[best]
+    return HedgeFit(
+        q_beta=float(theta[0]),
+        q_mu=float(theta[1]),
+        phi=float(theta[2]),
+        sigma=float(theta[3]),
+        se=_standard_errors(a, b, theta, MODELS[best]),
+        log_likelihood=-loss,
+        n=len(a),
+        model=best,
+        weights={name: w / sum(raw.values()) for name, w in raw.items()},
+    )
+
+
+def fit_regression(y: Any, x: Any) -> RegressionFit:
+    """Fit the white-noise variant (q_beta, q_mu, r) by likelihood. Arguments and errors as for `fit_hedge`."""
+    a, b = pair(y, x)
+    search = _Search(_regression_terms, kalman_regression.FOLD, a, b)
+
+    def loss(z: Any) -> float:
+        return search.run(z[0], z[1], 1.0, _PRIOR)
+
+    starts = [[p, q] for p in (*_STARTS, 0.0) for q in (*_STARTS, 0.0)]
+    z, least = _least(loss, starts, [(_LOWEST, _HIGHEST)] * 2)
+    loss(z)
+    r = search.scale
+    return RegressionFit(float(search.theta[0] * r), float(search.theta[1] * r), r, -least, len(a))
+
+
+def _standard_errors(
+    y: np.ndarray, x: np.ndarray, theta: np.ndarray, moves: tuple[bool, bool]
+) -> tuple[float, float, float, float]:
+    """Of q_beta, q_mu, phi, sigma: inverse of the numerical Hessian in (ln q, atanh phi, ln sigma), delta method."""
+    free = [i for i in range(4) if i > 1 or moves[i]]
+    out = np.zeros(3)
+
+    def natural(z: np.ndarray) -> np.ndarray:
+        full = theta.copy()
+        for i, v in zip(free, z, strict=True):
+            full[i] = math.tanh(v) if i == 2 else math.exp(v)
+        return full
+
+    def loss(z: np.ndarray) -> float:
+        _hedge_terms(kalman_hedge.FOLD.fresh(), y, x, natural(z), out)
+        return float(0.5 * (out[2] * LOG_2PI + out[0] + out[1]))
+
+    at = np.array([math.atanh(theta[i]) if i == 2 else math.log(theta[i]) for i in free])
+    variance = inverse_diagonal(hessian(loss, at, np.full(len(at), 1e-3)))
+    slope = np.array([1.0 - theta[2] ** 2 if i == 2 else theta[i] for i in free])
+    se = np.full(4, math.nan)
+    se[free] = np.sqrt(variance) * np.abs(slope)
+    return (float(se[0]), float(se[1]), float(se[2]), float(se[3]))
+
+
+def inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
+    """Diagonal of the inverse of an information matrix; all NaN unless it is positive definite."""
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return np.full(len(matrix), math.nan)
+    return np.diag(np.linalg.inv(matrix)).copy()
+
+
+def hessian(loss: Any, at: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """Second derivatives of `loss` by central differences with steps `h`, shape (k, k)."""
+    k = len(at)
+    out = np.empty((k, k))
+    eye = np.diag(h)
+    for i in range(k):
+        for j in range(i + 1):
+            pp, mm = loss(at + eye[i] + eye[j]), loss(at - eye[i] - eye[j])
+            pm, mp = loss(at + eye[i] - eye[j]), loss(at - eye[i] + eye[j])
+            out[i, j] = out[j, i] = (pp - pm - mp + mm) / (4.0 * h[i] * h[j])
+    return out
