@@ -86,6 +86,17 @@ def gcd(a: int, b: int) -> int:
 
 
 @njit
+def _as_asked(qty: float, units: Any, steps: Any, n: int, lots: Any) -> None:
+    """Where `qty` is a whole number of steps on each leg, those lots."""
+    for i in range(n):
+        x = qty / (units[i] * steps[i])
+        if abs(x - math.floor(x + 0.5)) > NEAR * max(1.0, x):
+            return
+    for i in range(n):
+        lots[i] = whole_down(qty / (units[i] * steps[i])) * steps[i]
+
+
+@njit
 def common_lots(qty: float, units: Any, steps: Any, n: int, lots: Any) -> int:
     """Fill `lots[:n]` so that the legs match in underlying units; returns the number of package units, 0 if
     none.
@@ -94,7 +105,8 @@ def common_lots(qty: float, units: Any, steps: Any, n: int, lots: Any) -> int:
     unit is the least underlying quantity that is a whole number of steps on every leg; the package takes as
     many of them as fit in `qty`. Where there is none (inverse legs, odd ratios) or none fits, each leg is
     rounded down on its own to the quantity of the leg that rounds lowest: the mismatch is then below one
-    step of each leg.
+    step of each leg. A quantity that is a whole number of steps on every leg is taken as it is: the fraction
+    found for a ratio of many digits may be a neighbour of it, with another unit.
     """
     base = units[0] * steps[0]
     multiple = 1
@@ -118,6 +130,7 @@ def common_lots(qty: float, units: Any, steps: Any, n: int, lots: Any) -> int:
             for i in range(n):
                 per = whole_down(base * multiple / (units[i] * steps[i]) + 0.5)
                 lots[i] = whole * per * steps[i]
+            _as_asked(qty, units, steps, n, lots)
             return whole
     least = qty
     for i in range(n):

@@ -1,0 +1,84 @@
+"""Statistical arbitrage: up to sixteen fitted relations, entered far from their centre and left near it.
+
+The relations come as model updates (`signals/slots.py`); the strategy observes each when all its legs are known at
+one moment, on bars at one bar end, on ticks once a step. What it asks for goes as one package a slot, with the
+slot's id as its key, so nothing is asked twice while a package, its hedge or its rescue is at work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneprice.core.records import BAR, BOOK, MODEL, N_INTENTS, TOP
+from oneprice.execution.intents import fresh, package_begin, package_leg
+from oneprice.execution.strategy import strategy
+from oneprice.signals.slot_book import (
+    bars_complete,
+    decide,
+    enter,
+    first_leg,
+    has_leg,
+    in_flight,
+    observe,
+    plan,
+    step_due,
+    take_model,
+)
+from oneprice.signals.slots import MODEL as SLOTS
+from oneprice.signals.slots import N_BOOK, STATE
+
+
+@strategy(
+    edge=1.0,  # least expected gain of a trade, in round-trip costs
+    slip_bp=1.0,  # slippage a fill, as it is expected
+    band_bp=500.0,  # how much worse than the quote a leg may fill
+    fan_width=2.5,  # the fan of z after an entry: its width in deviations...
+    fan_steps=3,  # ...and the steps in a row outside that stop the trade
+    cusum_k=0.5,  # shift of the innovations: reference and limit
+    cusum_h=7.0,
+    growth=2.0,  # growth of their variance: factor and limit
+    growth_h=25.0,
+    memory={"model": SLOTS, "book": (STATE, (N_BOOK,)), "waiting": "i8"},
+    exit="converge",
+)
+def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
+    """Keys: the id of the slot."""
+    kind = event.kind
+    if kind == MODEL or m.waiting > 0:
+        take_model(m, legs)
+    for k in range(N_BOOK):
+        st = m.book[k]
+        if st.slot.id == 0:
+            continue
+        if kind == BAR or kind == TOP or kind == BOOK:
+            if not has_leg(st, event.leg, legs):
+                continue
+            young = kind == BAR
+            if not young and step_due(st, event.receive_ns):
+                young = True
+                for j in range(1, st.slot.n_legs):
+                    young = young and fresh(event, legs[st.slot.leg[0]], legs[st.slot.leg[j]])
+            if not young or (kind == BAR and not bars_complete(st, legs)):
+                continue
+            st.seen_ns = legs[st.slot.leg[0]].venue_ns if kind == BAR else event.receive_ns
+            observe(st, legs, p)
+            ask = decide(st, legs, p)
+            if st.side != 0 and st.steps == 0:
+                enter(m, k, legs)
+        elif kind != MODEL or st.gone == 0:
+            continue
+        if in_flight(st, legs):
+            continue
+        n = plan(st, legs)
+        if n < 2 or orders.count + n >= N_INTENTS:
+            continue
+        first = first_leg(st)
+        unit = abs(st.lots[first]) * legs[st.slot.leg[first]].lot_qty
+        h = package_begin(orders, st.slot.id, unit, -1, 0, st.side == 0)
+        for j in range(st.slot.n_legs):
+            if st.lots[j] != 0.0:
+                v = legs[st.slot.leg[j]]
+                side = 1 if st.lots[j] > 0.0 else -1
+                touch = v.ask if side > 0 else v.bid
+                limit = touch + side * abs(touch) * p.band_bp * 1e-4
+                package_leg(orders, h, st.slot.leg[j], side, abs(st.lots[j]) * v.lot_qty / unit, limit)
