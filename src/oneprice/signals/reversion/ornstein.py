@@ -47,8 +47,9 @@ OU = record(
 
 
 def fit_ou(spread: Any, dt: float, *, series: int = 1, confidence: float = 0.95) -> Any:
-    """The fit of one spread [T]: a record of OU; see `ou_block`."""
-    return ou_block(one_series(spread, LEAST, "ou")[None, :], dt, series=series, confidence=confidence)[0]
+    """The fit of one spread [T]: a record of OU, fields as attributes; see `ou_block`."""
+    rows = one_series(spread, LEAST, "ou")[None, :]
+    return ou_block(rows, dt, series=series, confidence=confidence).view(np.recarray)[0]
 
 
 def ou_block(spreads: Any, dt: float, *, series: int = 1, confidence: float = 0.95) -> np.ndarray:

@@ -39,7 +39,10 @@ class SlopeLaw(msgspec.Struct, frozen=True):
 
     def quantile(self, level: float) -> np.ndarray:
         """The `level` quantile of the estimate for each true slope, float64 [G], non-decreasing."""
-        return np.maximum.accumulate(np.quantile(self.drawn, level, axis=1))
+        at = level * (self.drawn.shape[1] - 1)
+        i = min(int(at), self.drawn.shape[1] - 2)
+        rows = self.drawn[:, i] + (at - i) * (self.drawn[:, i + 1] - self.drawn[:, i])
+        return np.maximum.accumulate(rows)
 
     def invert(self, estimate: Any, level: float) -> np.ndarray:
         """The true slope under which `estimate` is the `level` quantile, clipped to [0, 1].
@@ -143,8 +146,8 @@ def walk_slopes(n: int, series: int = 1) -> np.ndarray:
 @njit
 def residual_slopes(walks: Any, out: Any) -> None:
     """Slope of the residual of the first series on the rest, a set a row; walks [sets, series, n], demeaned."""
-    sets, k, n = walks.shape
-    for s in range(sets):
+    k = walks.shape[1]
+    for s in range(len(walks)):
         y = walks[s, 0].copy()
         for i in range(1, k):  # modified Gram-Schmidt: each regressor, cleaned of those before it
             v = walks[s, i]
