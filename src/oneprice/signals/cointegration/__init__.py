@@ -1,0 +1,1 @@
+"""Are series tied together: Engle-Granger (directly and over all pairs from moments), Johansen, Phillips-Ouliaris."""

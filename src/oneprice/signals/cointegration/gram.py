@@ -1,0 +1,169 @@
+"""Engle-Granger over all pairs of two blocks of series from their moments: the screen's engine.
+
+`prepare` a block once (lags fixed, or the most of an information criterion), then for each two blocks
+
+    pairs_fixed(a, b, stat, beta)           stat, beta float64 [nA, nB]: a_i regressed on b_j
+    pairs_chosen(a, b, stat, beta, lags)    lags int64 [nA, nB] chosen by AIC or BIC
+
+and `null.p(stat)` of `engle_granger_null`, or `surface_p_rows`. The trend is taken out of each series first
+(Frisch-Waugh), lags + 2 matrix products give all cross moments, and a pair costs what its lags cost, not its length.
+Pairs with 1 - R^2 <= 1e-4 are done again by the direct kernel; at R^2 >= 1 - 1.49e-6 the statistic is -inf
+(no test is possible), also for a series on itself.
+
+Memory: (lags + 2) nA nB doubles a call beside the outputs: blocks of 500 at fixed lags, of 200 with lags chosen.
+Both orders of a pair are two calls with the blocks exchanged; they are one hypothesis, not two.
+
+Source: Engle and Granger (1987), doi:10.2307/1913236; Frisch and Waugh (1933), doi:10.2307/1907330.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import ConfigError, DataError
+from oneprice.signals.cointegration.gram_kernels import chosen_pairs, fixed_pairs
+from oneprice.signals.cointegration.kernels import pair_tests
+from oneprice.signals.unit_root.inputs import AIC, FIXED, lag_rule, trend_code
+
+
+class Moments(msgspec.Struct, frozen=True):
+    """A block prepared for pairing. Arrays are float64, series last but in `levels`, `detrended`, `steps`.
+
+    `own` [L+2, n]: sums of d_t d_{t-k} (k = 0..L) and of x_t^2; `head`, `tail` [L, n]: differences before the sample,
+    from its start backwards, and its last ones; `ends` [L+2, n]: levels before the sample, at its start and last;
+    `total` [n]: what R^2 is measured against.
+    """
+
+    levels: Any  # [n, T] as given
+    detrended: Any  # [n, T]
+    steps: Any  # [n, T-1]
+    own: Any
+    head: Any
+    tail: Any
+    ends: Any
+    total: Any
+    lags: int
+    criterion: int
+    trend: str
+
+    @property
+    def count(self) -> int:
+        """Number of series."""
+        return int(self.levels.shape[0])
+
+    @property
+    def n_obs(self) -> int:
+        """Observations of each."""
+        return int(self.levels.shape[1])
+
+
+def prepare(block: Any, lags: int | str, *, trend: str = "c", max_lags: int | None = None) -> Moments:
+    """The moments of a block of series [n, T] (C order, float64), any n >= 1.
+
+    lags: fixed number, "aic" or "bic" (among 0..max_lags, Schwert's bound when left out).
+
+    Raises DataError for values that are not finite, constant series (by row) or too few observations.
+    """
+    x = np.ascontiguousarray(block, np.float64)
+    if x.ndim != 2 or len(x) == 0 or x.shape[1] < 8:
+        raise DataError(f"block: expected series of shape (n, T) with T >= 8, got {x.shape}")
+    code = trend_code(trend)
+    p, criterion = lag_rule(lags, x.shape[1], 0, max_lags)
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        raise DataError(f"block: series {bad[0]} has values that are not finite ({len(bad)} such series): exclude them")
+    flat = np.flatnonzero(x.max(axis=1) == x.min(axis=1))
+    if len(flat):
+        raise DataError(f"block: series {flat[0]} is constant ({len(flat)} such series): exclude them")
+    e, total = detrend(x, code)
+    d = np.ascontiguousarray(np.diff(e, axis=1))
+    n, m = d.shape
+    own = np.empty((p + 2, n))
+    for k in range(p + 1):
+        own[k] = np.einsum("it,it->i", d[:, p:], d[:, p - k : m - k])
+    own[p + 1] = np.einsum("it,it->i", e, e)
+    head = np.ascontiguousarray(d[:, :p][:, ::-1].T)
+    tail = np.ascontiguousarray(d[:, m - p :][:, ::-1].T)
+    ends = np.ascontiguousarray(np.concatenate([e[:, : p + 1], e[:, -1:]], axis=1).T)
+    return Moments(x, e, d, own, head, tail, ends, total, p, criterion, trend)
+
+
+def detrend(x: np.ndarray, trend: int) -> tuple[np.ndarray, np.ndarray]:
+    """(series [n, T] less their constant and trend, sums of squares about the mean, or about 0 without constant)."""
+    if trend == 0:
+        return x, np.einsum("it,it->i", x, x)
+    e = x - x.mean(axis=1, keepdims=True)
+    total = np.einsum("it,it->i", e, e)
+    if trend == 2:
+        time = np.arange(x.shape[1]) - (x.shape[1] - 1) / 2.0
+        e -= np.outer(e @ time / (time @ time), time)
+    return e, total
+
+
+def cross_moments(a: Moments, b: Moments) -> np.ndarray:
+    """Float64 [L+2, nA, nB]: sum_t (da_t db_{t-k} + db_t da_{t-k}), t = L .. T-2, k = 0..L; then sum_t a_t b_t."""
+    p, d = a.lags, b.steps
+    m = d.shape[1]
+    out = np.empty((p + 2, a.count, b.count))
+    np.matmul(a.steps[:, p:], 2.0 * d[:, p:].T, out=out[0])
+    shifted = np.empty((b.count, m))
+    for k in range(1, p + 1):  # one product: each difference of A meets the sum of those of B it is paired with
+        s = shifted[:, p - k :]
+        s[:, : m - p] = d[:, p:]
+        s[:, m - p :] = 0.0
+        s[:, k:] += d[:, p - k : m - k]
+        np.matmul(a.steps[:, p - k :], s.T, out=out[k])
+    np.matmul(a.detrended, b.detrended.T, out=out[p + 1])
+    return out
+
+
+def pairs_fixed(a: Moments, b: Moments, stat: np.ndarray, beta: np.ndarray) -> None:
+    """t of the residual of a_i on b_j at the fixed lags of both, into stat and beta, float64 [nA, nB].
+
+    Raises ConfigError when the blocks were prepared differently or the outputs do not fit.
+    """
+    fits(a, b, FIXED, stat, beta)
+    near = np.empty((a.count * b.count, 2), np.int64)
+    left = fixed_pairs(rows(a), rows(b), cross_moments(a, b), a.n_obs, stat, beta, near)
+    again(a, b, near[:left], stat, np.empty(stat.shape if left else (0, 0), np.int64))
+
+
+def pairs_chosen(a: Moments, b: Moments, stat: np.ndarray, beta: np.ndarray, lags: np.ndarray) -> None:
+    """The same with the lags of each pair chosen by the blocks' criterion, into lags int64 [nA, nB]."""
+    fits(a, b, a.criterion or AIC, stat, beta)
+    if lags.shape != stat.shape or lags.dtype != np.int64:
+        raise ConfigError(f"lags: expected int64 of shape {stat.shape}, got {lags.dtype} of {lags.shape}")
+    n = a.n_obs - 1 - a.lags
+    per_lag = 2.0 if a.criterion == AIC else math.log(n)
+    penalty = np.append(np.exp(per_lag * np.arange(a.lags + 1) / n), a.n_obs)
+    near = np.empty((a.count * b.count, 2), np.int64)
+    left = chosen_pairs(rows(a), rows(b), cross_moments(a, b), penalty, stat, beta, lags, near)
+    again(a, b, near[:left], stat, lags)
+
+
+def again(a: Moments, b: Moments, near: np.ndarray, stat: np.ndarray, lags: np.ndarray) -> None:
+    """The direct kernel for pairs whose moments have lost digits."""
+    if len(near):
+        settings = (a.lags, trend_code(a.trend), a.criterion)
+        pair_tests(a.levels, b.levels, near, settings, stat, lags)
+
+
+def rows(m: Moments) -> tuple[Any, ...]:
+    """What the kernels read of a block."""
+    return m.own, m.head, m.tail, m.ends, m.total
+
+
+def fits(a: Moments, b: Moments, criterion: int, stat: np.ndarray, beta: np.ndarray) -> None:
+    """Raise unless two blocks and the outputs belong together."""
+    one, other = (a.lags, a.criterion, a.trend, a.n_obs), (b.lags, b.criterion, b.trend, b.n_obs)
+    if one != other:
+        raise ConfigError(f"blocks: expected the same (lags, criterion, trend, T), got {one} and {other}")
+    if a.criterion != criterion:
+        raise ConfigError("blocks: pairs_fixed takes blocks of fixed lags, pairs_chosen those of 'aic' or 'bic'")
+    for name, out in (("stat", stat), ("beta", beta)):
+        if out.shape != (a.count, b.count) or out.dtype != np.float64 or not out.flags.c_contiguous:
+            raise ConfigError(f"{name}: expected float64 [{a.count}, {b.count}] in C order, got {out.dtype} {out.shape}")

@@ -1,0 +1,132 @@
+"""Kernels of the unit-root regressions: least squares by modified Gram-Schmidt, one column a time.
+
+    d_t = det'c + rho x_t + sum_{i=1..p} g_i d_{t-i} + eps_t,   d_t = x_{t+1} - x_t,   stat = t(rho)
+
+Columns are orthogonalised instead of solving normal equations: the regressors of a smooth series are nearly
+collinear and squaring their condition would cost the last eight digits. The level comes last in the final
+regression, so its t is read off the last projection; in the choice of lags it comes before the lags, so that
+one factorisation holds the residual sums of squares of all nested regressions.
+
+Sources: Said and Dickey (1984), doi:10.1093/biomet/71.3.599; Golub and Van Loan, Matrix Computations, 5.2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from oneprice.core.jit import njit
+
+AIC, BIC = 1, 2
+DEPENDENT = 1e-14  # a column shorter than this share of itself after projection adds nothing
+
+
+@njit
+def orthonormalise(columns: Any, m: int, n: int, z: Any) -> float:
+    """Gram-Schmidt of rows 0..m-1 of `columns` [m+1, n], the target in row m; z[k] = q_k'y. Returns y'y before."""
+    y = columns[m, :n]
+    total = np.dot(y, y)
+    for k in range(m):
+        q = columns[k, :n]
+        length = math.sqrt(np.dot(q, q))
+        if length == 0.0:
+            z[k] = 0.0
+            continue
+        for i in range(n):
+            q[i] /= length
+        for j in range(k + 1, m + 1):
+            c = columns[j, :n]
+            before = np.dot(c, c)
+            r = np.dot(q, c)
+            for i in range(n):
+                c[i] -= r * q[i]
+            if j < m and np.dot(c, c) <= DEPENDENT * DEPENDENT * before:
+                c[:] = 0.0
+            if j == m:
+                z[k] = r
+    return total
+
+
+@njit
+def deterministic(columns: Any, trend: int, n: int) -> int:
+    """Rows of 1 and of time (centred and scaled: the span is the same). trend: 0 none, 1 constant, 2 and trend."""
+    if trend >= 1:
+        columns[0, :n] = 1.0
+    if trend >= 2:
+        for t in range(n):
+            columns[1, t] = (2.0 * t - (n - 1)) / n
+    return trend
+
+
+@njit
+def lag_rows(x: Any, start: int, lags: int, columns: Any, at: int) -> None:
+    """Rows at.. = d_{t-1}, ..., d_{t-lags} for t = start .. T-2."""
+    n = len(x) - 1 - start
+    for j in range(1, lags + 1):
+        row = columns[at + j - 1]
+        for t in range(n):
+            u = start + t - j
+            row[t] = x[u + 1] - x[u]
+
+
+@njit
+def level_and_target(x: Any, start: int, columns: Any, at: int, target: int) -> None:
+    """Row `at` = x_t, row `target` = d_t for t = start .. T-2."""
+    n = len(x) - 1 - start
+    for t in range(n):
+        columns[at, t] = x[start + t]
+        columns[target, t] = x[start + t + 1] - x[start + t]
+
+
+@njit
+def adf_stat(x: Any, lags: int, trend: int, columns: Any, z: Any) -> float:
+    """t of the level with `lags` lagged differences. columns: work [lags+trend+2, T]; NaN when nothing is left."""
+    n = len(x) - 1 - lags
+    m = trend + lags + 1
+    if n <= m:
+        return math.nan
+    deterministic(columns, trend, n)
+    lag_rows(x, lags, lags, columns, trend)
+    level_and_target(x, lags, columns, m - 1, m)
+    orthonormalise(columns, m, n, z)
+    rest = columns[m, :n]
+    return z[m - 1] / math.sqrt(np.dot(rest, rest) / (n - m))
+
+
+@njit
+def choose_lags(x: Any, settings: Any, columns: Any, z: Any) -> int:
+    """Lags of smallest AIC or BIC, all regressions on the sample of the longest. settings: max lags, trend, criterion."""
+    most, trend, criterion = settings
+    n = len(x) - 1 - most
+    m = trend + most + 1
+    deterministic(columns, trend, n)
+    level_and_target(x, most, columns, trend, m)
+    lag_rows(x, most, most, columns, trend + 1)
+    left = orthonormalise(columns, m, n, z)
+    penalty = 2.0 if criterion == AIC else math.log(n)
+    for k in range(trend + 1):
+        left -= z[k] * z[k]
+    best, chosen = math.inf, 0
+    for k in range(most + 1):
+        if k > 0:
+            left -= z[trend + k] * z[trend + k]
+        score = math.log(left) * n + penalty * k
+        if score < best:
+            best, chosen = score, k
+    return chosen
+
+
+@njit
+def adf_rows(x: Any, settings: Any, stat: Any, used: Any) -> None:
+    """ADF of each row of x [m, T]. settings (lags or most lags, trend, criterion 0 fixed, 1 AIC, 2 BIC)."""
+    lags, trend, criterion = settings
+    columns = np.empty((lags + trend + 2, x.shape[1]))
+    z = np.empty(lags + trend + 2)
+    for i in range(len(x)):
+        p = lags
+        if criterion != 0:
+            p = choose_lags(x[i], settings, columns, z)
+        stat[i] = adf_stat(x[i], p, trend, columns, z)
+        used[i] = p

@@ -1,0 +1,174 @@
+"""Null distributions by simulation: for this length, lag rule, trend and number of series, kept on disk.
+
+A null is the sorted draws of a statistic under no relation (driftless Gaussian random walks). Its p-value counts
+
+    p = (1 + #{draws at least as extreme}) / (draws + 1)
+
+so that p is never 0 and its smallest value, the floor 1/(draws+1), prints as "< floor". A p-value at the floor is
+an upper bound. Draws are independent (no series is used twice). Lengths above LONGEST use the null of LONGEST: the
+distribution moves by less than the simulation's own error beyond it.
+
+Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, section 4.2 (the +1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import ConfigError
+from oneprice.core.jit import cache_home, njit
+from oneprice.signals.unit_root.inputs import trend_code
+from oneprice.signals.unit_root.kernels import adf_rows
+
+DRAWS = 49_999
+LONGEST = 2_000
+CHUNK_VALUES = 2_000_000
+VERSION = 1  # of the meaning of the files: raise it when a statistic changes
+BUCKETS = 4_096
+
+
+class Null(msgspec.Struct, frozen=True):
+    """Sorted draws of a statistic under its null, and an index of buckets that makes looking up quick.
+
+    `draws` float64[n] rising; `start` int64[BUCKETS + 2]: draws below the lower edge of each bucket; `upper` True when
+    large values speak against the null.
+    """
+
+    name: str
+    draws: Any
+    start: Any
+    low: float
+    per_unit: float
+    upper: bool = False
+
+    @property
+    def floor(self) -> float:
+        """The smallest p-value it can state."""
+        return 1.0 / (len(self.draws) + 1)
+
+    def p(self, stat: Any) -> Any:
+        """p-values of statistics (scalar or array of any shape); NaN for NaN."""
+        values = np.asarray(stat, np.float64)
+        out = np.empty(values.size)
+        null_p_rows(np.ascontiguousarray(values).ravel(), self.draws, self.start, np.array([self.low, self.per_unit]), self.upper, out)
+        return float(out[0]) if values.ndim == 0 else out.reshape(values.shape)
+
+    def critical(self, level: float) -> float:
+        """The statistic at which p is `level`."""
+        share = 1.0 - level if self.upper else level
+        return float(np.quantile(self.draws, share))
+
+
+def null_of(name: str, draws: np.ndarray, *, upper: bool = False) -> Null:
+    """A Null from draws in any order."""
+    x = np.sort(np.ascontiguousarray(draws, np.float64))
+    if len(x) < 2 or not np.isfinite(x).all():
+        raise ConfigError(f"null {name}: expected at least two finite draws, got {np.isfinite(x).sum()} of {len(x)}")
+    span = float(x[-1] - x[0])
+    per_unit = BUCKETS / span if span > 0.0 else 0.0
+    bucket = np.minimum((x - x[0]) * per_unit, BUCKETS - 1).astype(np.int64)
+    start = np.zeros(BUCKETS + 1, np.int64)
+    start[1:] = np.cumsum(np.bincount(bucket, minlength=BUCKETS))
+    return Null(name, x, start, float(x[0]), per_unit, upper)
+
+
+@njit
+def count_at_most(x: float, draws: Any, start: Any, scale: Any) -> int:
+    """How many sorted draws are <= x: the bucket of x, then bisection inside it."""
+    n = len(draws)
+    if x < draws[0]:
+        return 0
+    if x >= draws[n - 1]:
+        return n
+    b = int(min((x - scale[0]) * scale[1], len(start) - 2.0))
+    lo, hi = start[b], start[b + 1]
+    while lo < hi:
+        mid = (lo + hi) >> 1
+        if draws[mid] <= x:
+            lo = mid + 1
+        else:
+            hi = mid
+    return lo
+
+
+@njit
+def null_p_rows(stat: Any, draws: Any, start: Any, scale: Any, upper: bool, out: Any) -> None:
+    """(1 + draws at least as extreme) / (n + 1) of each statistic; NaN for NaN. Ties count as extreme."""
+    n = len(draws)
+    for i in range(len(stat)):
+        x = stat[i]
+        if math.isnan(x):
+            out[i] = math.nan
+        elif upper:
+            out[i] = (1.0 + n - count_at_most(np.nextafter(x, -math.inf), draws, start, scale)) / (n + 1.0)
+        else:
+            out[i] = (1.0 + count_at_most(x, draws, start, scale)) / (n + 1.0)
+
+
+def p_text(p: float, floor: float) -> str:
+    """A p-value as text; at or below the floor of its null it reads "< floor"."""
+    if math.isnan(p):
+        return "-"
+    return f"< {floor:.2g}" if p <= floor else f"{p:.4g}"
+
+
+def null_folder() -> Path:
+    """Where simulated nulls are kept: beside the compiled kernels."""
+    return cache_home().parent / "nulls"
+
+
+def cached(key: str, draw: Callable[[], np.ndarray], *, upper: bool = False) -> Null:
+    """The null of `key` from the folder, else drawn now and kept (written aside, then renamed)."""
+    digest = hashlib.sha256(f"{VERSION}|{key}".encode()).hexdigest()[:16]
+    path = null_folder() / f"{key.split('|')[0]}-{digest}.npy"
+    if path.is_file():
+        try:
+            return null_of(key, np.load(path, allow_pickle=False), upper=upper)
+        except (ValueError, EOFError):
+            pass  # torn or foreign: draw again
+    draws = draw()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with aside.open("wb") as f:
+        np.save(f, draws, allow_pickle=False)
+    aside.replace(path)
+    return null_of(key, draws, upper=upper)
+
+
+def simulate(
+    statistic: Callable[[np.ndarray, np.ndarray], None], n_obs: int, n_series: int, draws: int, seed: int
+) -> np.ndarray:
+    """Draws of a statistic of driftless Gaussian walks.
+
+    statistic: called with walks float64 [m, n_series, n_obs] and fills float64 [m].
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, n_obs, n_series]))
+    out = np.empty(draws)
+    step = max(1, CHUNK_VALUES // (n_obs * n_series))
+    for i in range(0, draws, step):
+        m = min(step, draws - i)
+        walks = np.cumsum(rng.standard_normal((m, n_series, n_obs)), axis=2)
+        statistic(walks, out[i : i + m])
+    return out
+
+
+def adf_null(
+    n_obs: int, *, lags: int, criterion: int = 0, trend: str = "c", draws: int = DRAWS, seed: int = 0
+) -> Null:
+    """Null of the ADF t for a length, number of lags (or most lags and criterion) and trend."""
+    length = min(n_obs, LONGEST)
+    settings = (lags, trend_code(trend), criterion)
+
+    def fill(walks: np.ndarray, out: np.ndarray) -> None:
+        adf_rows(walks[:, 0, :].copy(), settings, out, np.empty(len(out), np.int64))
+
+    key = f"adf|T={length}|lags={lags}|criterion={criterion}|trend={trend}|draws={draws}|seed={seed}"
+    return cached(key, lambda: simulate(fill, length, 1, draws, seed))
