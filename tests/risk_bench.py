@@ -117,6 +117,16 @@ def _funding(s: Any, ev: int) -> None:
 
 
 @njit
+def _borrow(s: Any, ev: int) -> None:
+    ledger.on_borrow(s, event_at(ev))
+
+
+@njit
+def _dividend(s: Any, ev: int) -> None:
+    ledger.on_dividend(s, event_at(ev))
+
+
+@njit
 def _expiry(s: Any, ev: int) -> None:
     ledger.on_expiry(s, event_at(ev))
 
@@ -124,7 +134,7 @@ def _expiry(s: Any, ev: int) -> None:
 def event(**fields: int) -> np.ndarray:
     """One EVENT record; `fee` stays unknown unless given, so the schedule is charged."""
     ev = np.zeros(1, EVENT)
-    if "interval_ns" not in fields and "rate_e12" not in fields:
+    if not {"interval_ns", "rate_e12", "ticks_e12"} & fields.keys():
         ev["fee"] = NO_PRICE
     for name, value in fields.items():
         ev[name] = value
@@ -152,6 +162,16 @@ def fill(
 def funding(arena: Arena, leg: int, rate_e12: int, mark: int) -> None:
     """Book a FUNDING event."""
     _funding(arena.state[0], event(leg=leg, rate_e12=rate_e12, mark=mark).ctypes.data)
+
+
+def borrow(arena: Arena, leg: int, rate_e12: int, mark: int = NO_PRICE) -> None:
+    """Book a BORROW event."""
+    _borrow(arena.state[0], event(leg=leg, rate_e12=rate_e12, mark=mark).ctypes.data)
+
+
+def dividend(arena: Arena, leg: int, ticks_e12: int) -> None:
+    """Book a DIVIDEND event."""
+    _dividend(arena.state[0], event(leg=leg, ticks_e12=ticks_e12).ctypes.data)
 
 
 def expiry(arena: Arena, leg: int, price: int) -> None:

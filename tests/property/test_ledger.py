@@ -1,5 +1,5 @@
-"""The books close exactly, whatever happens: random fills, fees, taxes, funding, borrow, transfers, FX and
-marks.
+"""The books close exactly, whatever happens: random fills, fees, taxes, funding, borrow, dividends, transfers, FX
+and marks.
 
 The reference below is plain Python on fractions and lists; it shares no code with the kernels.
 """
@@ -20,7 +20,7 @@ from oneprice.core.records import CAUSES, NO_PRICE, POSTING, ROUNDING
 from oneprice.risk import accounts, attribution, close_check, ledger
 from oneprice.risk.closure import balances, closure
 from oneprice.risk.records import CURRENCY, N_CAUSES
-from risk_bench import COIN, PERP, SECOND, SPOT, STOCK, bench, expiry, fill, funding, quote
+from risk_bench import COIN, PERP, SECOND, SPOT, STOCK, bench, borrow, dividend, expiry, fill, funding, quote
 
 LEGS: tuple[Instrument, ...] = (SPOT, PERP, COIN, STOCK)
 MIDS = (6_000_000, 600_000, 600_000, 1_500)
@@ -101,6 +101,13 @@ class Reference:
             notional = self.value(leg, held, mid2) * (-1 if LEGS[leg].contract == "inverse" else 1)
             self.add(k, leg, cause, -round(Fraction(notional * rate_e12, 10**12)))
 
+    def dividend(self, leg: int, ticks_e12: int, lots: list[int]) -> None:
+        if LEGS[leg].contract == "inverse":
+            return
+        amount = Fraction(ticks_e12, 10**12) * Fraction(LEGS[leg].tick) * Fraction(LEGS[leg].lot)
+        for k, own in enumerate(lots):
+            self.add(k, leg, "dividend", round(own * amount * 10**8))
+
 
 legs = st.integers(0, 3)
 step = st.one_of(
@@ -114,6 +121,7 @@ step = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 3 * SECOND)),
     st.tuples(st.just("funding"), legs, st.integers(-(10**9), 10**9)),
     st.tuples(st.just("borrow"), legs, st.integers(0, 10**9)),
+    st.tuples(st.just("dividend"), legs, st.integers(0, 3 * 10**14)),
     st.tuples(st.just("fx"), st.integers(1, 2), st.integers(1, 10**14)),
     st.tuples(st.just("transfer"), st.integers(0, 2), st.integers(-(10**10), 10**10), st.integers(0, 999)),
     st.tuples(st.just("deposit"), st.integers(0, 2), st.integers(-(10**9), 10**12)),
@@ -158,7 +166,11 @@ def play(arena: Arena, steps: list[tuple[Any, ...]], after: Any = lambda: None) 
         elif name == "borrow":
             leg, rate = args
             ref.charge(leg, "borrow", rate, ref.mids[leg], [int(x) for x in positions[:, leg]["lots"]])
-            ledger.on_borrow(s, leg, rate)
+            borrow(arena, leg, rate)
+        elif name == "dividend":
+            leg, ticks_e12 = args
+            ref.dividend(leg, ticks_e12, [int(x) for x in positions[:, leg]["lots"]])
+            dividend(arena, leg, ticks_e12)
         elif name == "fx":
             ledger.set_fx(s, *args)
         elif name == "transfer":
@@ -222,7 +234,7 @@ def test_rounding_is_bounded(steps: list[tuple[Any, ...]]) -> None:
     rows = arena.drain()
     postings = rows[rows["kind"] == POSTING]
     parts = 1 + sum(1 for one in steps if one[0] == "fill" and one[1] == 2)
-    native_accounts = 12 * 3 + 9 + 4
+    native_accounts = (1 + N_CAUSES) * 3 + 9 + 4
     before_native = False
     for row in postings:
         native = row["debit"] < native_accounts and row["credit"] < native_accounts

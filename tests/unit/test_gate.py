@@ -35,12 +35,17 @@ from oneprice.risk.records import VENUE_LIMITS
 from risk_bench import COIN, FREE, PERP, SECOND, SPOT, STOCK, bench, fill, order, quote, working
 
 E8 = 10**8
+DAY_NS = 86_400 * SECOND
+OPENS = 90 * 60 * SECOND  # of the T+1 leg, after midnight UTC
+T_PLUS_1 = msgspec.structs.replace(STOCK, settle_days=1, session=((90, 420),), quote="USDT", currency="USDT")
 
 
 def setup(instruments: Any = (SPOT, PERP), **limits: Any) -> Arena:
     """Two legs with fresh quotes near 60,000 and only the named limits."""
     arena, _ = bench(instruments, limits=msgspec.structs.replace(FREE, **limits), n_strategies=2)
     arena.state[0]["now_ns"] = 10 * SECOND
+    if T_PLUS_1 in instruments:
+        arena.state[0]["now_ns"] = OPENS
     for leg, one in enumerate(instruments):
         bid = {"a:BTC-USDT": 6_000_000, "c:ACME": 1_500}.get(one.symbol, 600_000)
         quote(arena, leg, bid, bid + 1)
@@ -410,6 +415,58 @@ def test_only_the_operator_loosens() -> None:
         (0, 2, 3),
     ]
     assert int(rows[3]["strategy"]) == 1
+
+
+def test_what_is_bought_today_is_sold_tomorrow() -> None:
+    """T+1: lots bought on a trading day cannot be sold before the next; older lots and buys can be traded."""
+    arena = setup((SPOT, T_PLUS_1))
+    s = arena.state[0]
+    sell = {"side": -1, "price": 1_500, "leg": 1}
+    fill(arena, 1, 10, 1_500)
+    assert judge(arena, lots=1, **sell) == ("unsettled", 1, 0)
+    assert judge(arena, lots=1, leg=1, side=1, price=1_501)[0] == "approved"
+    s["now_ns"] = OPENS + DAY_NS - 1  # a trading day ends where the next opens, not at midnight
+    quote(arena, 1, 1_500, 1_501)
+    assert judge(arena, lots=1, **sell)[0] == "unsettled"
+    s["now_ns"] = OPENS + DAY_NS
+    quote(arena, 1, 1_500, 1_501)
+    assert judge(arena, lots=10, **sell)[0] == "approved"
+    fill(arena, 1, 5, 1_500)
+    assert judge(arena, lots=10, **sell)[0] == "approved", "10 of yesterday"
+    assert judge(arena, lots=11, **sell) == ("unsettled", 11, 10)
+    working(arena, 0, leg=1, side=-1, price=1_600, lots=4)
+    assert judge(arena, lots=6, **sell)[0] == "approved"
+    assert judge(arena, lots=7, **sell) == ("unsettled", 7, 6)
+    fill(arena, 1, -4, 1_600)  # a partial sell takes the old lots first (the order's own count is execution's)
+    leg = arena.section("legs", LEG)[1]
+    leg["open_sell_lots"] = 0
+    assert judge(arena, lots=6, **sell)[0] == "approved"
+    assert judge(arena, lots=7, **sell) == ("unsettled", 7, 6)
+    fill(arena, 1, -8, 1_500)  # a forced sale beyond them: what is left was bought today
+    assert int(leg["locked_lots"]) == 3 == int(leg["position_lots"])
+
+
+def test_covering_a_short_locks_nothing() -> None:
+    """Bought back is not held: only what is long after the purchase is locked."""
+    arena = setup((SPOT, T_PLUS_1))
+    fill(arena, 1, -10, 1_500)
+    fill(arena, 1, 6, 1_500)
+    leg = arena.section("legs", LEG)[1]
+    assert int(leg["locked_lots"]) == 0
+    assert judge(arena, lots=3, side=-1, price=1_500, leg=1)[0] == "approved", "more of a short"
+    fill(arena, 1, 9, 1_500)
+    assert (int(leg["locked_lots"]), int(leg["position_lots"])) == (5, 5)
+    assert judge(arena, lots=1, side=-1, price=1_500, leg=1) == ("unsettled", 1, 0)
+
+
+def test_a_leg_without_the_rule_locks_nothing() -> None:
+    """settle_days 0, the default: bought and sold within a day."""
+    arena = setup()
+    fill(arena, 1, 10, 600_000)
+    assert int(arena.section("legs", LEG)[1]["locked_lots"]) == 0
+    assert judge(arena, lots=10, side=-1, price=600_000)[0] == "approved"
+    with pytest.raises(ConfigError, match="settle_days: expected 0 or 1"):
+        msgspec.structs.replace(STOCK, settle_days=2)
 
 
 def test_drawdown_reduces() -> None:

@@ -17,7 +17,9 @@ from oneprice.core.records import (
     ACTIVE,
     BAR,
     BOOK,
+    BORROW,
     DEGRADED,
+    DIVIDEND,
     EVENT,
     EXPIRED,
     EXPIRY,
@@ -49,7 +51,8 @@ from oneprice.core.records import (
 )
 from oneprice.engine.entry import call_entry
 from oneprice.execution import orders, package, planner
-from oneprice.execution.blotter import P_FLAT, P_FREE, timer_fired
+from oneprice.execution.blotter import P_FLAT, P_FREE, PLANNED, ROLE_OPEN, timer_fired
+from oneprice.execution.settlement import locked_lots
 from oneprice.market import book, touch
 from oneprice.risk import attribution, gate, halt, ledger, overlay
 
@@ -63,11 +66,12 @@ WIRING: tuple[tuple[str, str, str], ...] = (
     ("risk", "execution", "approved or refused"),
     ("execution", "venues", "commands"),
     ("venues", "execution", "acks, fills, rejects"),
-    ("venues", "risk", "fills, funding"),
+    ("venues", "risk", "fills, funding, borrow, dividends"),
     ("risk", "strategies", "budgets, halts, positions"),
     ("engine", "journal", "every event in, every command out"),
 )
 
+GONE = 0  # action of a request whose order was refused before its turn
 FAULT = 1  # fold's return: a strategy raised
 EVENT_WORDS = EVENT.itemsize // 8
 
@@ -161,6 +165,7 @@ def refresh(s: Any, k: int, slot: int, i: int) -> None:
     v.quote_ns = leg.quote_ns
     v.venue_ns = leg.quote_exchange_ns + leg.clock_offset_ns
     v.trading = leg.trading
+    v.locked_lots = locked_lots(leg, s.now_ns)
     v.min_qty = leg.min_lots * unit
     v.degraded = 1 if leg.trading == DEGRADED else 0
     own = position_of(s, k * s.n_legs + i)
@@ -221,12 +226,18 @@ def call(s: Any, ev: Any, entries: Any, k: int) -> int:
 
 @njit
 def dispatch(s: Any) -> None:
-    """Each request through the gate: a COMMAND row, or a REFUSED row and word to its package."""
+    """Each request through the gate: a COMMAND row, or a REFUSED row and word to its package.
+
+    A package opens with all its legs or with none: one that is refused takes the others along before any is sent.
+    """
     blotter = s.blotter
     i = 0
     while i < blotter.n_requests:
         o = blotter.requests[i].order
         action = blotter.requests[i].action
+        if action == GONE:
+            i += 1
+            continue
         reason = gate.check_others(s, i) if action == NEW else 0
         if reason == 0:
             reason = gate.check(s, blotter.orders[o], action)
@@ -237,12 +248,29 @@ def dispatch(s: Any) -> None:
             orders.approved(s, o, action)
         else:
             orders.refused(s, o, action, reason)
+            if action == NEW:
+                refuse_siblings(s, i, reason)
             package.review(s)  # what the refused leg leaves behind may ask for more, at the end of this list
         i += 1
     blotter.n_requests = 0
     if blotter.want_reducing != 0:  # lots that nothing hedges, or more than was ordered
         blotter.want_reducing = 0
         halt.set_halt(s, REDUCING, halt.UNHEDGED, blotter.n_overfills)
+
+
+@njit
+def refuse_siblings(s: Any, at: int, reason: int) -> None:
+    """Refuse, for the reason of request `at`, the opening orders of its package that wait behind it."""
+    b = s.blotter
+    first = b.orders[b.requests[at].order]
+    if first.role != ROLE_OPEN or first.package < 0:
+        return
+    for j in range(at + 1, b.n_requests):
+        o = b.orders[b.requests[j].order]
+        waits = b.requests[j].action == NEW and o.state == PLANNED
+        if waits and o.role == ROLE_OPEN and o.package_id == first.package_id:
+            b.requests[j].action = GONE
+            orders.refused(s, b.requests[j].order, NEW, reason)
 
 
 @njit
@@ -331,10 +359,14 @@ def book_fill(s: Any, ev: Any, order: Any) -> None:
 
 @njit
 def on_rare(s: Any, ev: Any, entries: Any) -> int:
-    """Funding, trading status, expiry, model updates and the operator."""
+    """Funding, borrow, dividends, trading status, expiry, model updates and the operator."""
     kind = ev.kind
     if kind == FUNDING:
         ledger.on_funding(s, ev)
+    elif kind == BORROW:
+        ledger.on_borrow(s, ev)
+    elif kind == DIVIDEND:
+        ledger.on_dividend(s, ev)
     elif kind == STATUS:
         if leg_of(s, ev.leg).trading != EXPIRED:
             leg_of(s, ev.leg).trading = ev.value

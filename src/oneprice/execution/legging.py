@@ -32,6 +32,7 @@ from oneprice.core.records import (
     NO_PRICE,
     PAUSED,
 )
+from oneprice.execution.settlement import settled
 
 HEDGE, WAIT, UNWIND = 1, 2, 3
 EWMA_WEIGHT = 0.05
@@ -214,7 +215,7 @@ def unwind_cost(s: Any, p: Any, low: int) -> float:
         if lots > 0:
             a = p.legs[i]
             leg = legs[a.leg]
-            if not tradable(leg, -a.side):
+            if not tradable(leg, -a.side) or not settled(leg, -a.side, lots, s.now_ns):
                 return math.inf
             back = far_touch(leg, -a.side)
             if order_lots(leg, lots, back) == 0:
@@ -240,7 +241,7 @@ def hedgeable(s: Any, p: Any, lead: int) -> int:
         if order_lots(leg, lots, a.limit) == 0:
             continue
         small = False
-        if not tradable(leg, a.side):
+        if not tradable(leg, a.side) or not settled(leg, a.side, lots, s.now_ns):
             return 0
         if a.side * (far_touch(leg, a.side) - band_edge(a.limit, a.side, band_bp)) > 0:
             return 0

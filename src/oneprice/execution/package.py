@@ -50,6 +50,7 @@ from oneprice.execution.lifecycle import clear, clear_leg, commit, open_slot
 from oneprice.execution.order_pool import request_cancel
 from oneprice.execution.quoting import review_desires
 from oneprice.execution.residual import lose_leg, report_residual
+from oneprice.execution.settlement import locked_lots, next_day_ns, settled
 from oneprice.execution.working import step
 
 
@@ -249,7 +250,7 @@ def _rescue(s: Any, i: int) -> None:
         mate = legs[r.mate]
         touch = far_touch(mate, -sign)
         there = order_lots(mate, abs(r.lots) * r.mate_num // r.mate_den, touch)
-        if there > 0:
+        if there > 0 and settled(mate, -sign, there, s.now_ns):
             own = min(-(-there * r.mate_den // r.mate_num), abs(r.lots))
             _begin_rescue(s, slot, i, own)
             p = b.packages[slot]
@@ -259,7 +260,8 @@ def _rescue(s: Any, i: int) -> None:
             _launch(s, slot)
             return
     old_ns = r.since_ns + policy.residual_age_ns
-    if tradable(here, -sign) and order_lots(here, abs(r.lots), far_touch(here, -sign)) > 0:
+    may = tradable(here, -sign) and settled(here, -sign, abs(r.lots), s.now_ns)
+    if may and order_lots(here, abs(r.lots), far_touch(here, -sign)) > 0:
         if r.mate < 0 or policy.accumulate == 0 or s.now_ns >= old_ns:
             _begin_rescue(s, slot, i, abs(r.lots))
             b.packages[slot].to_flat = 1
@@ -269,8 +271,10 @@ def _rescue(s: Any, i: int) -> None:
             return
         r.next_ns = old_ns
         return
-    closed = not tradable(here, -sign) or (r.mate >= 0 and not tradable(legs[r.mate], -sign))
+    closed = not may or (r.mate >= 0 and not tradable(legs[r.mate], -sign))
     r.next_ns = s.now_ns + policy.retry_cap_ns if closed else NEVER
+    if locked_lots(here, s.now_ns) != 0 and sign > 0:
+        r.next_ns = next_day_ns(here, s.now_ns)
 
 
 @njit

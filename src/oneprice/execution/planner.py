@@ -20,6 +20,7 @@ from oneprice.core.records import (
     R_OK,
     R_POOL_FULL,
     R_SHORT_BAN,
+    R_UNSETTLED,
     REFUSED,
     SELL,
 )
@@ -33,6 +34,7 @@ from oneprice.execution.package import give_up, is_open, let_go, review
 from oneprice.execution.quoting import want, withdraw, withdraw_all
 from oneprice.execution.residual import find_residual, release, report_residual
 from oneprice.execution.rounding import BIG, common_lots, price_to_ticks, qty_to_lots, unit_qty
+from oneprice.execution.settlement import free_to_sell, locked_lots, settled
 from oneprice.execution.working import send_first
 
 SILENT = -1  # nothing to do, nothing to say
@@ -243,7 +245,10 @@ def _maker(s: Any, k: int, it: Any, p: Any) -> int:
 
 @njit
 def _plan(s: Any, p: Any, qty: float, reduce: int) -> int:
-    """Planned lots of each leg, checked against status, minimum, short ban and budget; returns a reason."""
+    """Planned lots of each leg, checked against status, minimum, short ban, settlement and budget; a reason.
+
+    A package that only reduces is cut to what may be sold today, all legs in their ratio.
+    """
     b = s.blotter
     legs = legs_of(s)
     if not (qty > 0.0 and qty < BIG):
@@ -263,7 +268,12 @@ def _plan(s: Any, p: Any, qty: float, reduce: int) -> int:
             here = position_of(s, p.strategy * s.n_legs + a.leg).lots
             if here * a.side >= 0:
                 return SILENT
-            qty = min(qty, abs(here) * unit / ratio)
+            most = abs(here)
+            if a.side == SELL and locked_lots(leg, s.now_ns) != 0:
+                most = min(most, free_to_sell(leg, s.now_ns))
+                if most <= 0:
+                    return R_UNSETTLED
+            qty = min(qty, most * unit / ratio)
     p.units = common_lots(qty, b.scratch_units, b.scratch_steps, p.n_legs, b.scratch_lots)
     if p.units <= 0:
         return R_MIN_SIZE
@@ -277,6 +287,8 @@ def _plan(s: Any, p: Any, qty: float, reduce: int) -> int:
         if leg.trading == NO_SHORT and a.side == SELL:
             if leg.position_lots - leg.open_sell_lots < a.planned:
                 return R_SHORT_BAN
+        if not settled(leg, a.side, a.planned, s.now_ns):
+            return R_UNSETTLED
         after = own.lots + a.side * a.planned + (own.open_buy_lots if a.side == BUY else -own.open_sell_lots)
         if own.budget_lots > 0 and abs(after) > own.budget_lots and abs(after) > abs(own.lots):
             return R_BUDGET

@@ -48,6 +48,7 @@ from oneprice.execution.legging import (
 from oneprice.execution.lifecycle import finish, move
 from oneprice.execution.order_pool import new_order, request, request_cancel
 from oneprice.execution.residual import report_residual
+from oneprice.execution.settlement import settled
 
 RESCUE_TRIES = 2
 COST_SCALE = 1e8  # PACKAGE_ROW.d is in 1e-8 of the quote currency
@@ -236,7 +237,8 @@ def _unwind(s: Any, slot: int, low: int) -> bool:
         if a.order >= 0:
             live += 1
         elif extra > 0 and a.tries < _max_tries(s, p):
-            if not tradable(leg, -a.side) or s.now_ns < a.next_try_ns:
+            may = tradable(leg, -a.side) and settled(leg, -a.side, extra, s.now_ns)
+            if not may or s.now_ns < a.next_try_ns:
                 later += 1
                 continue
             touch = far_touch(leg, -a.side)

@@ -97,6 +97,9 @@ def make_tape(
     """
     where = f"tape {leg_name(instrument)}"
     check_events(events, where)
+    if instrument.contract == "inverse" and (events["kind"] == R.DIVIDEND).any():
+        row = int(np.flatnonzero(events["kind"] == R.DIVIDEND)[0])
+        raise DataError(f"{where}, row {row}: a dividend on an inverse contract; expected none")
     order = exchange_order_of(events)
     return Tape(instrument, events, clock_offset_ns, clock_bound_ns, order, digest_of(events), header)
 

@@ -46,11 +46,13 @@ from oneprice.core.records import (
     R_SELF_TRADE,
     R_SHORT_BAN,
     R_STALE_QUOTE,
+    R_UNSETTLED,
     R_VENUE,
     REDUCE_ONLY,
 )
 from oneprice.execution.blotter import FILLED, IN_FLIGHT, PLANNED, ROLE_HEDGE, ROLE_OPEN, ROLE_UNWIND
 from oneprice.execution.orders import count_open
+from oneprice.execution.settlement import free_to_sell, settled
 from oneprice.risk.accounts import to_report
 from oneprice.risk.attribution import mark2_of
 from oneprice.risk.records import GATE as GATE
@@ -88,13 +90,15 @@ def check(s: Any, o: Any, action: int) -> int:
 def check_others(s: Any, at: int) -> int:
     """R_OK, or why a later opening leg of the package of request `at` would be refused: then none is sent.
 
-    Each is judged as if those before it were at work; the counts are put back.
+    Each is judged as if those before it were at work and had taken their tokens; the counts are put back.
     """
     b = s.blotter
     first = b.orders[b.requests[at].order]
     if first.role != ROLE_OPEN or first.package < 0:
         return R_OK
     count_open(s, first, first.lots)
+    _take_tokens(s, first.leg, 1)
+    taken = 1
     reason = R_OK
     for j in range(at + 1, b.n_requests):
         o = b.orders[b.requests[j].order]
@@ -103,10 +107,15 @@ def check_others(s: Any, at: int) -> int:
         if reason == R_OK:
             reason = _judge(s, o, o.price, o.lots)
             count_open(s, o, o.lots)
+            _take_tokens(s, o.leg, 1)
+            taken += 1
     for j in range(at, b.n_requests):
         o = b.orders[b.requests[j].order]
         if o.package == first.package and o.role == ROLE_OPEN and o.state == PLANNED:
             count_open(s, o, 0)
+            if taken > 0:  # the first `taken` of them, in this order
+                _take_tokens(s, o.leg, -1)
+                taken -= 1
     if reason != R_OK:
         s.gate.refused[reason] += 1
     return reason
@@ -263,6 +272,8 @@ def _position(s: Any, o: Any, add: int) -> int:
         mine = own.open_sell_lots + add - own.lots
         if held > 0 and (limits.no_short != 0 or leg.trading == NO_SHORT):
             return refuse(s, R_SHORT_BAN, -held, 0)
+        if not settled(leg, o.side, add, s.now_ns):
+            return refuse(s, R_UNSETTLED, add, free_to_sell(leg, s.now_ns))
     if held > limits.position_lots:
         return refuse(s, R_POSITION, held, limits.position_lots)
     if mine > own.budget_lots and mine > 0:
@@ -411,16 +422,24 @@ def _count_message(s: Any, i: int) -> None:
 
 
 @njit
+def _take_tokens(s: Any, i: int, n: int) -> None:
+    """Take (n = 1) or give back (n = -1) the tokens and the message of one order on leg i."""
+    leg = leg_limit_of(s, i)
+    venue = venue_limit_of(s, leg_of(s, i).venue)
+    if leg.rate_per_s != NO_LIMIT:
+        leg.tokens_e9 -= n * E9
+    if venue.rate_per_s != NO_LIMIT:
+        venue.tokens_e9 -= n * E9
+    _new_day(venue, s.now_ns)
+    venue.messages += n
+
+
+@njit
 def _approve(s: Any, o: Any, price: int) -> None:
     """Take the tokens, count the message, widen the bound of our own prices."""
     i = o.leg
     leg = leg_limit_of(s, i)
-    venue = venue_limit_of(s, leg_of(s, i).venue)
-    if leg.rate_per_s != NO_LIMIT:
-        leg.tokens_e9 -= E9
-    if venue.rate_per_s != NO_LIMIT:
-        venue.tokens_e9 -= E9
-    _count_message(s, i)
+    _take_tokens(s, i, 1)
     if o.side > 0:
         leg.own_bid_cap = max(leg.own_bid_cap, price)
     else:

@@ -11,6 +11,7 @@ from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure, mul_rate_e12
 from oneprice.core.records import (
     BORROW_CAUSE,
+    DIVIDEND_CAUSE,
     EXPIRED,
     FEE,
     FUNDING_CAUSE,
@@ -20,6 +21,7 @@ from oneprice.core.records import (
     TAX,
     TRANSFER,
 )
+from oneprice.execution.settlement import settle_fill
 from oneprice.risk.accounts import cash_flow, gain, move_cash, post
 from oneprice.risk.attribution import mark, mark2_of, split_fill
 from oneprice.risk.overlay import package_charge, package_fill
@@ -70,6 +72,7 @@ def on_fill(
     else:
         own.sold_lots -= q
     leg.position_lots += q
+    settle_fill(leg, q, s.now_ns)
     cash_flow(s, leg.venue, c, -cost)
     post(s, cost, position_account(s, i), cash, PRINCIPAL, i, strategy, ref)
     split_fill(s, i, strategy, q, f2, mid2, touch2, ref)
@@ -93,20 +96,40 @@ def on_funding(s: Any, ev: Any) -> None:
     The venue charges the leg's whole position once; strategies bear their own, rounded one by one, and the
     difference is `rounding` of no strategy.
     """
-    i = ev.leg
-    leg = leg_of(s, i)
-    m2 = 2 * ev.mark if ev.mark != NO_PRICE and ev.mark != 0 else mark2_of(s, i)
-    if m2 == NO_PRICE or (leg.contract == INVERSE and m2 <= 0):
-        return
-    _charge_strategies(s, i, FUNDING_CAUSE, m2, ev.rate_e12)
+    m2 = _mark_of(s, ev)
+    if m2 != NO_PRICE:
+        _charge_strategies(s, ev.leg, FUNDING_CAUSE, m2, ev.rate_e12)
 
 
 @njit
-def on_borrow(s: Any, i: int, rate_e12: int) -> None:
-    """Charge borrow on the short positions of leg i: `rate_e12` of their notional at the mid."""
-    m2 = mark2_of(s, i)
+def on_borrow(s: Any, ev: Any) -> None:
+    """Book a BORROW event: each short position pays `rate_e12` of its notional at the mark (the mid where it is 0).
+
+    A strategy that is short borrows for itself: what another holds long on the leg is not lent to it.
+    """
+    m2 = _mark_of(s, ev)
     if m2 != NO_PRICE:
-        _charge_strategies(s, i, BORROW_CAUSE, m2, rate_e12)
+        _charge_strategies(s, ev.leg, BORROW_CAUSE, m2, ev.rate_e12)
+
+
+@njit
+def on_dividend(s: Any, ev: Any) -> None:
+    """Book a DIVIDEND event of `ticks_e12` ticks x 1e12 a unit of underlying: longs are paid, shorts pay.
+
+    It is the value of so many ticks on what is held as the event comes (the ex-date), exact to one rounding a
+    strategy. Inverse contracts pay none.
+    """
+    if leg_of(s, ev.leg).contract != INVERSE:
+        _charge_strategies(s, ev.leg, DIVIDEND_CAUSE, 2, -ev.ticks_e12)
+
+
+@njit
+def _mark_of(s: Any, ev: Any) -> int:
+    """Doubled price at which a charge takes its notional, or NO_PRICE if there is none yet."""
+    m2 = 2 * ev.mark if ev.mark != NO_PRICE and ev.mark != 0 else mark2_of(s, ev.leg)
+    if leg_of(s, ev.leg).contract == INVERSE and m2 <= 0:
+        return NO_PRICE
+    return m2
 
 
 @njit
