@@ -50,6 +50,7 @@ GROUPS: tuple[Group, ...] = (
         "oneprice.study.anchors_market:market_anchors",
         ("binance_l2", "fx_two_venues/eurusd_fxcm_oanda_ticks_201405.parquet"),
     ),
+    Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
 )
 
 
