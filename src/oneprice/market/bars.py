@@ -5,8 +5,7 @@ A panel has closes only, so what the open is must be said: `opens="close"` (the 
 default), `"previous"` (the close decided on: as if one could trade at the price one has just seen), or an array.
 
 A series that has no price for `absent_steps` rows in a row has left the market: it expires at its last price, and
-what comes after is not traded. This is decided on the past alone. Short bans refuse sales that would fill from the
-first to the last banned row; borrow accrues on each bar; dividends are charged to shorts on the row they are given.
+what comes after is not traded. This is decided on the past alone. A short ban refuses sales that would fill from its first to its last row.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.core.instruments import Fees, Instrument
-from oneprice.core.records import BAR, BORROW, DIVIDEND, EVENT, EXPIRY, LAST, NO_PRICE, NO_SHORT, OPEN, STATUS
+from oneprice.core.records import BAR, EVENT, EXPIRY, LAST, NO_SHORT
+from oneprice.market.corporate import with_borrow, with_dividends, with_status
 from oneprice.market.header import Header
 from oneprice.market.prices import Prices
 from oneprice.market.tape import Tape, join_events, make_tape
 
-YEAR_NS = 365 * 86_400_000_000_000
 FINE = 10_000  # least ticks in the lowest price of a series: rounding is below half a basis point
 DEPTH_LOTS = 10**9  # a panel has no volumes: size is bounded by limits, not by bars
 STALE_STEPS = 8  # a quote is traded on for so many steps: weekends and holidays
@@ -62,19 +61,18 @@ def bar_tapes(
     ----------
     opens : "close", "previous", or float64[T, N] of opens (NaN where the series has no price).
     fees : one for all, or by symbol of the panel; None leaves them to the replay.
-    borrow_bp_year : basis points of the value a year that a short position pays.
-    dividends : symbol -> (date, amount a unit) charged to shorts and paid to longs from before that row.
+    bans, borrow_bp_year, dividends (symbol -> (ex-date, amount a unit)) : see `market/corporate.py`.
 
     Raises
     ------
     ConfigError, DataError
         An unknown word or symbol, opens of another shape, prices that no tick expresses.
     """
-    n_rows, width = prices.close.shape
     if absent_steps < 1:
         raise ConfigError(f"bar_tapes: absent_steps: expected 1 or more, got {absent_steps}")
     opened = _opens(prices, opens)
-    for name in [*(dividends or {}), *(s for b in bans for s in b.symbols), *(fees if isinstance(fees, Mapping) else ())]:
+    named = [*(dividends or {}), *(s for b in bans for s in b.symbols)]
+    for name in [*named, *(fees if isinstance(fees, Mapping) else ())]:
         if name not in prices.symbols:
             raise unknown_name("series", name, list(prices.symbols))
     how = opens if isinstance(opens, str) else "given"
@@ -89,20 +87,30 @@ def bar_tapes(
             symbol=f"{venue}:{symbol}", underlying=symbol, quote=currency, tick=tick, lot=lot, fees=own,
             stale_ns=STALE_STEPS * prices.step_ns, assumed_depth_lots=DEPTH_LOTS,
         )  # fmt: skip
-        at = np.flatnonzero(np.isfinite(close[:stop]))
-        if len(at) == 0:
-            raise DataError(f"bar_tapes: {symbol} has no price at all; leave it out (load does)")
-        times = prices.time_ns
-        parts = [_bars(times[at], close[at], opened[at, i], float(tick))]
+        rows = _bars(prices.time_ns[:stop], close[:stop], opened[:stop, i], float(tick))
         if gone >= 0:
-            parts.append(_rows(EXPIRY, times[gone : gone + 1], price=_ticks(close[at[-1] : at[-1] + 1], float(tick))))
-        parts += [_ban(b, times) for b in bans if symbol in b.symbols]
-        if borrow_bp_year:
-            parts.append(_borrow(times[at], borrow_bp_year))
-        for when, amount in (dividends or {}).get(symbol, ()):
-            parts.append(_dividend(times, _moment(when), amount / float(tick)))
-        tapes.append(make_tape(instrument, _in_order(parts, times[gone] if gone >= 0 else None), header=header))
+            last = _ticks(close[:stop][np.isfinite(close[:stop])][-1:], float(tick))
+            rows = join_events([rows, _rows(EXPIRY, prices.time_ns[gone : gone + 1], price=last)])
+        tape = make_tape(instrument, rows, header=header)
+        paid = (dividends or {}).get(symbol, ())
+        tapes.append(_with_corporate(tape, symbol, prices.time_ns, bans, borrow_bp_year, paid))
     return tapes
+
+
+def _with_corporate(
+    tape: Tape, symbol: str, times: np.ndarray, bans: Sequence[Ban], borrow_bp_year: float, dividends: Sequence[Any]
+) -> Tape:
+    """The tape with what happens to its line beside its trading."""
+    first, last = tape.events["receive_ns"][0], tape.events["receive_ns"][-1]
+    windows = [_window(b, times) for b in bans if symbol in b.symbols]
+    windows = [(start, end) for start, end in windows if start <= last and end > first]  # absent then: nothing to ban
+    if windows:
+        tape = with_status(tape, windows, NO_SHORT)
+    if borrow_bp_year:
+        tape = with_borrow(tape, borrow_bp_year)
+    if dividends:
+        tape = with_dividends(tape, [(_moment(when), amount) for when, amount in dividends])
+    return tape
 
 
 def _opens(prices: Prices, opens: str | np.ndarray) -> np.ndarray:
@@ -147,7 +155,7 @@ def _tick(symbol: str, close: np.ndarray) -> str:
     power = math.floor(math.log10(least / FINE) + 1e-9)
     if most / 10.0**power >= 2**31:
         raise DataError(
-            f"bar_tapes: {symbol} runs from {least:g} to {most:g}: no tick expresses both; cut its history or rescale it"
+            f"bar_tapes: {symbol} runs from {least:g} to {most:g}: no tick expresses both; cut or rescale its history"
         )
     return f"1e{power}"
 
@@ -166,45 +174,21 @@ def _rows(kind: int, time_ns: Any, **words: Any) -> np.ndarray:
 
 
 def _bars(time_ns: np.ndarray, close: np.ndarray, opened: np.ndarray, tick: float) -> np.ndarray:
-    end, begin = _ticks(close, tick), _ticks(opened, tick)
-    rows = _rows(BAR, time_ns, close=end, open_off=begin - end)
+    at = np.isfinite(close)
+    end, begin = _ticks(close[at], tick), _ticks(opened[at], tick)
+    rows = _rows(BAR, time_ns[at], close=end, open_off=begin - end)
     rows["high_off"], rows["low_off"] = np.maximum(rows["open_off"], 0), np.minimum(rows["open_off"], 0)
     rows["seq"] = np.arange(len(rows))
     return rows
 
 
-def _ban(ban: Ban, times: np.ndarray) -> np.ndarray:
-    """Sales decided on the bar before the first banned row fill in it: the ban begins with that bar."""
+def _window(ban: Ban, times: np.ndarray) -> tuple[int, int]:
+    """Receive times from which and to which a ban holds: a sale decided on the bar before `first` fills in it."""
     first = int(np.searchsorted(times, _moment(ban.first)))
     last = int(np.searchsorted(times, _moment(ban.last), side="right")) - 1
     if last < first:
         raise ConfigError(f"ban {ban.first}..{ban.last}: expected rows of the panel in it, found none")
-    rows = _rows(STATUS, [times[max(first - 1, 0)], times[last]])
-    rows["value"] = [NO_SHORT, OPEN]
-    return rows
-
-
-def _borrow(time_ns: np.ndarray, bp_year: float) -> np.ndarray:
-    if not (math.isfinite(bp_year) and bp_year > 0.0):
-        raise ConfigError(f"bar_tapes: borrow_bp_year: expected 0 or more, got {bp_year}")
-    span = np.diff(time_ns)
-    rate = np.round(bp_year * 1e-4 * span / YEAR_NS * 1e12).astype(np.int64)
-    return _rows(BORROW, time_ns[1:], rate_e12=rate, mark=NO_PRICE, interval_ns=span)
-
-
-def _dividend(times: np.ndarray, at_ns: int, ticks: float) -> np.ndarray:
-    at = int(np.searchsorted(times, at_ns))
-    if at >= len(times) or not math.isfinite(ticks):
-        raise ConfigError(f"bar_tapes: dividends: expected a date in the panel and a finite amount, got {at_ns}")
-    return _rows(DIVIDEND, times[at : at + 1], ticks_e12=round(ticks * 1e12))
-
-
-def _in_order(parts: list[np.ndarray], end_ns: Any) -> np.ndarray:
-    """By time; at one time status and charges before the bar. Nothing comes after an expiry."""
-    rows = join_events(parts)
-    rank = np.where(rows["kind"] == BAR, 1, 0)
-    rows = rows[np.lexsort((rank, rows["receive_ns"]))]
-    return rows if end_ns is None else rows[rows["receive_ns"] <= end_ns]
+    return int(times[max(first - 1, 0)]), int(times[last])
 
 
 def _moment(value: str | int) -> int:

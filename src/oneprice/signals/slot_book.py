@@ -29,10 +29,10 @@ def flat(st: Any, legs: Any) -> bool:
 @njit
 def in_flight(st: Any, legs: Any) -> bool:
     """An order of one of its legs is working."""
+    n = 0
     for j in range(st.slot.n_legs):
-        if legs[st.slot.leg[j]].open_lots != 0:
-            return True
-    return False
+        n += 1 if legs[st.slot.leg[j]].open_lots != 0 else 0
+    return n > 0
 
 
 @njit
@@ -111,10 +111,10 @@ def take_model(m: Any, legs: Any) -> None:
 
 @njit
 def _placed(m: Any, wanted: int) -> bool:
+    n = 0
     for k in range(N_BOOK):
-        if m.book[k].slot.id == wanted:
-            return True
-    return False
+        n += 1 if m.book[k].slot.id == wanted else 0
+    return n > 0
 
 
 @njit
@@ -127,10 +127,10 @@ def _free_place(m: Any) -> int:
 
 @njit
 def _known(slot: Any, legs: Any) -> bool:
+    strange = 0
     for j in range(slot.n_legs):
-        if slot.leg[j] < 0 or slot.leg[j] >= len(legs):
-            return False
-    return True
+        strange += 1 if slot.leg[j] < 0 or slot.leg[j] >= len(legs) else 0
+    return strange == 0
 
 
 # ---------------------------------------------------------------- seeing
@@ -139,10 +139,10 @@ def _known(slot: Any, legs: Any) -> bool:
 @njit
 def has_leg(st: Any, leg: int, legs: Any) -> bool:
     """Whether the engine's leg of an event is one of the slot's."""
+    n = 0
     for j in range(st.slot.n_legs):
-        if legs[st.slot.leg[j]].leg == leg:
-            return True
-    return False
+        n += 1 if legs[st.slot.leg[j]].leg == leg else 0
+    return n > 0
 
 
 @njit

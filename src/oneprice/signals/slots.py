@@ -126,12 +126,14 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0.0):
                 raise ConfigError(f"{where}: {name}: expected more than 0, got {value}")
-        for name in ("kappa_se", "stop", "hold_steps", "step_ns", "rebalance", "strength", "liquidity", "q_beta", "q_mu"):
+        for name in (
+            "kappa_se", "stop", "hold_steps", "step_ns", "rebalance", "strength", "liquidity", "q_beta", "q_mu", "beta_se",
+        ):  # fmt: skip
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ConfigError(f"{where}: {name}: expected 0 or more, got {value}")
         if not (math.isfinite(self.centre) and math.isfinite(self.exit) and self.exit < self.entry):
-            raise ConfigError(f"{where}: expected a finite centre and exit < entry = {self.entry}, got exit {self.exit}")
+            raise ConfigError(f"{where}: expected a finite centre and exit < entry {self.entry}, got exit {self.exit}")
         if self.stop and self.stop <= self.entry:
             raise ConfigError(f"{where}: stop: expected more than entry = {self.entry} (or 0), got {self.stop}")
         if self.dynamic and (len(self.symbols) != 2 or self.weights[0] != 1.0):

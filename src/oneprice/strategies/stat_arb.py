@@ -50,7 +50,7 @@ def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
         st = m.book[k]
         if st.slot.id == 0:
             continue
-        if kind == BAR or kind == TOP or kind == BOOK:
+        if kind in (BAR, TOP, BOOK):
             if not has_leg(st, event.leg, legs):
                 continue
             young = kind == BAR
@@ -62,7 +62,7 @@ def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
                 continue
             st.seen_ns = legs[st.slot.leg[0]].venue_ns if kind == BAR else event.receive_ns
             observe(st, legs, p)
-            ask = decide(st, legs, p)
+            decide(st, legs, p)
             if st.side != 0 and st.steps == 0:
                 enter(m, k, legs)
         elif kind != MODEL or st.gone == 0:
