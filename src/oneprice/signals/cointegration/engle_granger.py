@@ -180,7 +180,7 @@ def solve(z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def long_run_variance(e: np.ndarray) -> float:
-    """Long-run variance of residuals: Bartlett on the innovations of an AR(1), recoloured; the root is held below 0.97."""
+    """Long-run variance: Bartlett on the innovations of an AR(1), recoloured; its root is held below 0.97."""
     r = min(float(e[1:] @ e[:-1] / (e[:-1] @ e[:-1])), 0.97)
     u = e[1:] - r * e[:-1]
     n = len(u)

@@ -166,4 +166,5 @@ def fits(a: Moments, b: Moments, criterion: int, stat: np.ndarray, beta: np.ndar
         raise ConfigError("blocks: pairs_fixed takes blocks of fixed lags, pairs_chosen those of 'aic' or 'bic'")
     for name, out in (("stat", stat), ("beta", beta)):
         if out.shape != (a.count, b.count) or out.dtype != np.float64 or not out.flags.c_contiguous:
-            raise ConfigError(f"{name}: expected float64 [{a.count}, {b.count}] in C order, got {out.dtype} {out.shape}")
+            want = f"float64 [{a.count}, {b.count}] in C order"
+            raise ConfigError(f"{name}: expected {want}, got {out.dtype} {out.shape}")

@@ -66,7 +66,7 @@ def residual_tests(series: Any, settings: Any, stat: Any, used: Any) -> None:
 @njit
 def pair_tests(a: Any, b: Any, pairs: Any, settings: Any, stat: Any, used: Any) -> None:
     """`residual_test` of a[i] on b[j] for each (i, j) of `pairs` [m, 2], into stat and used [nA, nB]."""
-    lags, trend, criterion = settings
+    lags, trend, _ = settings
     n = a.shape[1]
     both = np.empty((2, n))
     columns = np.empty((trend + 3, n))

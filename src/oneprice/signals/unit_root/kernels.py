@@ -97,7 +97,7 @@ def adf_stat(x: Any, lags: int, trend: int, columns: Any, z: Any) -> float:
 
 @njit
 def choose_lags(x: Any, settings: Any, columns: Any, z: Any) -> int:
-    """Lags of smallest AIC or BIC, all regressions on the sample of the longest. settings: max lags, trend, criterion."""
+    """Lags of smallest AIC or BIC, all on the sample of the longest. settings: most lags, trend, criterion."""
     most, trend, criterion = settings
     n = len(x) - 1 - most
     m = trend + most + 1

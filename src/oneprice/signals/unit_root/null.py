@@ -58,7 +58,8 @@ class Null(msgspec.Struct, frozen=True):
         """p-values of statistics (scalar or array of any shape); NaN for NaN."""
         values = np.asarray(stat, np.float64)
         out = np.empty(values.size)
-        null_p_rows(np.ascontiguousarray(values).ravel(), self.draws, self.start, np.array([self.low, self.per_unit]), self.upper, out)
+        scale = np.array([self.low, self.per_unit])
+        null_p_rows(np.ascontiguousarray(values).ravel(), self.draws, self.start, scale, self.upper, out)
         return float(out[0]) if values.ndim == 0 else out.reshape(values.shape)
 
     def critical(self, level: float) -> float:
@@ -125,13 +126,13 @@ def null_folder() -> Path:
     return cache_home().parent / "nulls"
 
 
-def cached(key: str, draw: Callable[[], np.ndarray], *, upper: bool = False) -> Null:
-    """The null of `key` from the folder, else drawn now and kept (written aside, then renamed)."""
+def kept(key: str, draw: Callable[[], np.ndarray]) -> np.ndarray:
+    """The draws of `key` from the folder, else drawn now and kept (written aside, then renamed)."""
     digest = hashlib.sha256(f"{VERSION}|{key}".encode()).hexdigest()[:16]
     path = null_folder() / f"{key.split('|')[0]}-{digest}.npy"
     if path.is_file():
         try:
-            return null_of(key, np.load(path, allow_pickle=False), upper=upper)
+            return np.asarray(np.load(path, allow_pickle=False))
         except (ValueError, EOFError):
             pass  # torn or foreign: draw again
     draws = draw()
@@ -140,18 +141,29 @@ def cached(key: str, draw: Callable[[], np.ndarray], *, upper: bool = False) -> 
     with aside.open("wb") as f:
         np.save(f, draws, allow_pickle=False)
     aside.replace(path)
-    return null_of(key, draws, upper=upper)
+    return draws
+
+
+def cached(key: str, draw: Callable[[], np.ndarray], *, upper: bool = False) -> Null:
+    """The null of `key`, drawn once."""
+    return null_of(key, kept(key, draw), upper=upper)
 
 
 def simulate(
-    statistic: Callable[[np.ndarray, np.ndarray], None], n_obs: int, n_series: int, draws: int, seed: int
+    statistic: Callable[[np.ndarray, np.ndarray], None],
+    n_obs: int,
+    n_series: int,
+    draws: int,
+    seed: int,
+    *,
+    width: int = 0,
 ) -> np.ndarray:
-    """Draws of a statistic of driftless Gaussian walks.
+    """Draws of a statistic of driftless Gaussian walks: float64 [draws], or [draws, width] of several statistics.
 
-    statistic: called with walks float64 [m, n_series, n_obs] and fills float64 [m].
+    statistic: called with walks float64 [m, n_series, n_obs] and fills [m] (or [m, width]).
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, n_obs, n_series]))
-    out = np.empty(draws)
+    out = np.empty((draws, width) if width else draws)
     step = max(1, CHUNK_VALUES // (n_obs * n_series))
     for i in range(0, draws, step):
         m = min(step, draws - i)
