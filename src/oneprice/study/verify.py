@@ -50,6 +50,11 @@ GROUPS: tuple[Group, ...] = (
         "oneprice.study.anchors_market:market_anchors",
         ("binance_l2", "fx_two_venues/eurusd_fxcm_oanda_ticks_201405.parquet"),
     ),
+    Group(
+        "filters",
+        "oneprice.study.anchors_filters:filter_anchors",
+        ("chan/inputData_EWA_EWC_IGE.csv", "econometrics/dem2gbp.csv", "pairs/stock_prices.csv"),
+    ),
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
 )
 

@@ -156,17 +156,20 @@ def next_position(position: int, s: float, kappa: float, least_kappa: float) -> 
     return position
 
 
-@njit
 def walk_pass_share(seed: int, walks: int, days: int, least_kappa: float) -> float:
     """Share of random walks of `days` steps whose fitted kappa exceeds the cut: what the cut lets through."""
-    np.random.seed(seed)
+    rng = np.random.default_rng(seed)
+    return float(_passed(rng, walks, days, least_kappa)) / walks
+
+
+@njit
+def _passed(rng: Any, walks: int, days: int, least_kappa: float) -> int:
     passed = 0
     x = np.empty(days)
     for _ in range(walks):
         level = 0.0
-        mean = 0.0
         for i in range(days):
-            level += np.random.standard_normal()
+            level += rng.standard_normal()
             x[i] = level
         first, second = 0.0, 0.0
         for i in range(days - 1):
@@ -176,10 +179,10 @@ def walk_pass_share(seed: int, walks: int, days: int, least_kappa: float) -> flo
         second /= days - 1
         xx, xy = 0.0, 0.0
         for i in range(days - 1):
-            mean = x[i] - first
-            xx += mean * mean
-            xy += mean * (x[i + 1] - second)
+            d = x[i] - first
+            xx += d * d
+            xy += d * (x[i + 1] - second)
         b = xy / xx
         if b <= 0.0 or -math.log(b) * DAYS_A_YEAR > least_kappa:
             passed += 1
-    return passed / walks
+    return passed
