@@ -14,6 +14,7 @@ from typing import Any
 _NAMES = {
     "adwin": "oneprice.signals.drift.adwin",
     "bocpd": "oneprice.signals.drift.bocpd",
+    "bocpd_limit": "oneprice.signals.drift.simulated:bocpd_limit",
     "cusum": "oneprice.signals.drift.cusum",
     "cusum_arl": "oneprice.signals.drift.design:cusum_arl",
     "cusum_limit": "oneprice.signals.drift.design:cusum_limit",
@@ -21,6 +22,7 @@ _NAMES = {
     "fan_rates": "oneprice.signals.drift.fan_design:fan_rates",
     "fan_width": "oneprice.signals.drift.fan_design:fan_width",
     "page_hinkley": "oneprice.signals.drift.page_hinkley",
+    "page_hinkley_threshold": "oneprice.signals.drift.simulated:page_hinkley_threshold",
     "residual": "oneprice.signals.drift.residual",
     "residual_arl": "oneprice.signals.drift.design:residual_arl",
     "residual_limit": "oneprice.signals.drift.design:residual_limit",

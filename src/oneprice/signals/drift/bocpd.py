@@ -98,9 +98,7 @@ def step(s: Any, x: float, hazard: float, shift: float, recent: int, limit: floa
 
 
 @njit
-def loop(
-    states: Any, x: Any, hazard: float, shift: float, recent: int, limit: float, latch: int, out: Any
-) -> None:
+def loop(states: Any, x: Any, hazard: float, shift: float, recent: int, limit: float, latch: int, out: Any) -> None:
     """`step` over an array."""
     for i in range(len(out)):
         out[i] = step(states[0], x[i], hazard, shift, recent, limit, latch)

@@ -130,14 +130,10 @@ def cusum_run_lengths(
     return out
 
 
-def residual_run_lengths(
-    variance: float, *, growth: float, h: float, paths: int = 20_000, seed: int = 0
-) -> np.ndarray:
+def residual_run_lengths(variance: float, *, growth: float, h: float, paths: int = 20_000, seed: int = 0) -> np.ndarray:
     """Simulated run lengths, float64[paths], of the fold `residual` on normal x of this variance."""
     _check(variance=variance, h=h)
     out = np.empty(paths)
     limits = np.array([growth, h])
-    _residual_lengths(
-        residual.FOLD.fresh(), np.random.default_rng(seed), math.sqrt(variance), limits, out
-    )
+    _residual_lengths(residual.FOLD.fresh(), np.random.default_rng(seed), math.sqrt(variance), limits, out)
     return out
