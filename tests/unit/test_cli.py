@@ -21,7 +21,7 @@ import report_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 VERB_NAMES = [
-    *("demo", "import", "replay", "paper", "recover", "audit", "sweep", "explain", "report"),
+    *("demo", "import", "screen", "replay", "paper", "recover", "audit", "sweep", "explain", "report"),
     *("verify", "bench", "doctor", "warm", "diagram"),
 ]
 

@@ -16,6 +16,7 @@ from oneprice.cli import (
     recover,
     replay,
     report,
+    screen,
     sweep,
     verify,
     warm,
@@ -33,6 +34,7 @@ app = typer.Typer(
 VERBS = {
     "demo": demo.demo,
     "import": import_.import_,
+    "screen": screen.screen,
     "replay": replay.replay,
     "paper": paper.paper,
     "recover": recover.recover,

@@ -27,6 +27,7 @@ from oneprice.signals.unit_root.inputs import lag_rule
 from oneprice.signals.unit_root.null import Null
 from oneprice.study import screen_blocks, screen_store
 from oneprice.study.bench_time import timed
+from oneprice.study.screen_baskets import baskets_of
 from oneprice.study.screen_judge import Rules, judge_pairs
 from oneprice.study.screen_result import ScreenResult
 from oneprice.study.screen_rows import describe
@@ -65,6 +66,7 @@ def screen(
     cost_bp: float | Mapping[str, float] = 5.0,
     least_edge_over_cost: float = 0.0,
     keep: int = KEEP,
+    baskets: bool = False,
     executor: Executor | None = None,
     resume: str | Path | None = None,
     progress: Progress | None = None,
@@ -82,7 +84,8 @@ def screen(
     confirm : share of the times kept back, at the end; default 0.3 for a grid, 0 for families.
     cost_bp : of one side of one leg, of the value traded; a number or by symbol.
     least_edge_over_cost : pairs whose edge from 2 sigmas is a smaller multiple of a round trip's cost are refused.
-    keep : pairs described. executor : any `concurrent.futures` executor; the result is the same.
+    keep : pairs described. baskets : also test each family of 3 to 8 series as one relation (about a second each).
+    executor : any `concurrent.futures` executor; the result is the same.
     resume : checkpoint file, written as it goes and read when the same call is made again.
 
     Raises
@@ -123,9 +126,14 @@ def screen(
     described = describe(first, rows, found, space=space, lags=lags, cost_bp=costs)
     twins = [(names[i], names[j]) for i, j in tally.refused]
     pairs, refused = judge_pairs(described, twins, tally, null, rules)
+    groups = families_of(families, names)
+    made = baskets_of(
+        first, rows, groups if baskets else {}, space=space, lags=lags if isinstance(lags, int) else 1, cost_bp=costs,
+        false_discovery=false_discovery, correction=correction,
+    )  # fmt: skip
     return ScreenResult(
         header=first.header, space=space, label=families.label, ranking=grid, n_series=first.width,
-        n_obs=len(first), step_ns=prices.step_ns, lags=lags, families=families_of(families, names),
+        n_obs=len(first), step_ns=prices.step_ns, lags=lags, families=groups, baskets=tuple(made),
         pairs=tuple(pairs), refused=tuple(refused), n_collinear=tally.n_refused, declared=declared(families),
         tests=tally.tests, below={str(v): tally.below(v) for v in screen_store.LEVELS},
         false_discovery=false_discovery, correction=correction, held_out=len(last) if last is not None else 0,
