@@ -17,6 +17,7 @@ Sources: Engle and Granger (1987), doi:10.2307/1913236; Stock and Watson (1993),
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -109,6 +110,7 @@ def both_orders(y: Any, x: Any, **settings: Any) -> tuple[EngleGranger, EngleGra
     return engle_granger(y, x, **settings), engle_granger(x, y, **settings)
 
 
+@lru_cache(maxsize=32)
 def engle_granger_null(
     n_obs: int,
     *,

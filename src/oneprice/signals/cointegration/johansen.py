@@ -20,6 +20,7 @@ doi:10.1111/j.1468-0084.1990.mp52002003.x; MacKinnon, Haug and Michelis (1999).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -217,6 +218,7 @@ def layout_of(n: int, lags: int, det: str) -> tuple[int, int, int, int]:
     return n, lags, int(det in ("c", "ct")), int(det == "rc")
 
 
+@lru_cache(maxsize=64)
 def johansen_null(
     n_obs: int, trends: int, *, lags: int = 1, det: str = "c", draws: int = DRAWS, seed: int = 0
 ) -> tuple[Null, Null]:

@@ -130,3 +130,46 @@ def adf_rows(x: Any, settings: Any, stat: Any, used: Any) -> None:
             p = choose_lags(x[i], settings, columns, z)
         stat[i] = adf_stat(x[i], p, trend, columns, z)
         used[i] = p
+
+
+@njit
+def kpss_lags(e: Any) -> int:
+    """Bandwidth of Hobijn, Franses and Ooms for residuals e: int(1.1447 (s1/s0)^(2/3) T^(1/3)), at most T-1."""
+    n = len(e)
+    s0, s1 = np.dot(e, e) / n, 0.0
+    for i in range(1, int(n ** (2.0 / 9.0)) + 1):
+        product = np.dot(e[i:], e[: n - i]) / (n / 2.0)
+        s0 += product
+        s1 += i * product
+    ratio = s1 / s0
+    return min(int(1.1447 * (ratio * ratio) ** (1.0 / 3.0) * n ** (1.0 / 3.0)), n - 1)
+
+
+@njit
+def kpss_stat(x: Any, trend: int, lags: int, columns: Any, z: Any) -> Any:
+    """(statistic, lags used): partial sums of the detrended series over T^2 times its long-run variance.
+
+    lags -1: chosen by `kpss_lags`. columns: work [trend+1, T]; trend 1 (level) or 2 (trend).
+    """
+    n = len(x)
+    deterministic(columns, trend, n)
+    columns[trend, :n] = x
+    orthonormalise(columns, trend, n, z)
+    e = columns[trend, :n]
+    used = kpss_lags(e) if lags < 0 else lags
+    variance = np.dot(e, e)
+    for i in range(1, used + 1):
+        variance += 2.0 * np.dot(e[i:], e[: n - i]) * (1.0 - i / (used + 1.0))
+    total, square = 0.0, 0.0
+    for t in range(n):
+        total += e[t]
+        square += total * total
+    return square / n / variance, used
+
+
+@njit
+def kpss_rows(x: Any, trend: int, lags: int, stat: Any, used: Any) -> None:
+    """KPSS of each row of x [m, T]."""
+    columns, z = np.empty((trend + 1, x.shape[1])), np.empty(trend + 1)
+    for i in range(len(x)):
+        stat[i], used[i] = kpss_stat(x[i], trend, lags, columns, z)

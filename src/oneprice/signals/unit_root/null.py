@@ -17,6 +17,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import numpy as np
 from oneprice.core.errors import ConfigError
 from oneprice.core.jit import cache_home, njit
 from oneprice.signals.unit_root.inputs import trend_code
-from oneprice.signals.unit_root.kernels import adf_rows
+from oneprice.signals.unit_root.kernels import adf_rows, kpss_rows
 
 DRAWS = 49_999
 LONGEST = 2_000
@@ -172,6 +173,7 @@ def simulate(
     return out
 
 
+@lru_cache(maxsize=32)
 def adf_null(
     n_obs: int, *, lags: int, criterion: int = 0, trend: str = "c", draws: int = DRAWS, seed: int = 0
 ) -> Null:
@@ -184,3 +186,17 @@ def adf_null(
 
     key = f"adf|T={length}|lags={lags}|criterion={criterion}|trend={trend}|draws={draws}|seed={seed}"
     return cached(key, lambda: simulate(fill, length, 1, draws, seed))
+
+
+@lru_cache(maxsize=32)
+def kpss_null(n_obs: int, *, lags: int = -1, trend: str = "c", draws: int = DRAWS, seed: int = 0) -> Null:
+    """Null of KPSS: Gaussian noise around a level or trend; lags -1 for the automatic rule."""
+    length = min(n_obs, LONGEST)
+    code = trend_code(trend)
+
+    def fill(walks: np.ndarray, out: np.ndarray) -> None:
+        noise = np.diff(walks[:, 0, :], axis=1, prepend=0.0)
+        kpss_rows(noise, code, lags, out, np.empty(len(out), np.int64))
+
+    key = f"kpss|T={length}|lags={lags}|trend={trend}|draws={draws}|seed={seed}"
+    return cached(key, lambda: simulate(fill, length, 1, draws, seed), upper=True)
