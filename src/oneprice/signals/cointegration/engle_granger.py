@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from oneprice.core.errors import DataError, unknown_name
-from oneprice.signals.cointegration.kernels import COLLINEAR, residual_tests
+from oneprice.signals.cointegration.kernels import COLLINEAR, null_tests, residual_tests
 from oneprice.signals.unit_root.inputs import block, lag_rule, trend_code
 from oneprice.signals.unit_root.null import DRAWS, LONGEST, Null, cached, p_text, simulate
 from oneprice.signals.unit_root.surfaces import mackinnon_critical, mackinnon_p
@@ -126,7 +126,7 @@ def engle_granger_null(
     settings = (lags, trend_code(trend), criterion)
 
     def fill(walks: np.ndarray, out: np.ndarray) -> None:
-        residual_tests(walks, settings, out, np.empty(len(out), np.int64))
+        null_tests(walks, settings, out)
 
     rule = f"T={length}|lags={lags}|criterion={criterion}|trend={trend}|N={n_series}|draws={draws}|seed={seed}"
     return cached(f"engle-granger|{rule}", lambda: simulate(fill, length, n_series, draws, seed))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from oneprice.core.jit import njit
-from oneprice.signals.unit_root.kernels import adf_stat, choose_lags, deterministic, orthonormalise
+from oneprice.signals.unit_root.kernels import adf_stat, choose_lags, choose_lags_quick, deterministic, orthonormalise
 
 COLLINEAR = 100.0 * math.sqrt(2.220446049250313e-16)  # 1 - R^2 at or below which no test is possible
 
@@ -61,6 +61,23 @@ def residual_tests(series: Any, settings: Any, stat: Any, used: Any) -> None:
         t, p, _ = residual_test(series[i], (lags, trend, criterion), columns, wide, z)
         stat[i] = t
         used[i] = p
+
+
+@njit
+def null_tests(series: Any, settings: Any, stat: Any) -> None:
+    """The same for simulated walks, lags chosen from moments; stat alone."""
+    lags, trend, criterion = settings
+    n_series, n = series.shape[1], series.shape[2]
+    columns = np.empty((n_series + trend + 1, n))
+    wide = np.empty((lags + 2, n))
+    z, g = np.empty(n_series + trend + lags + 3), np.empty((lags + 2, lags + 2))
+    for i in range(len(series)):
+        regress(series[i], trend, columns, z)
+        residual = columns[trend + n_series - 1]
+        p = lags
+        if criterion != 0:
+            p = choose_lags_quick(residual, (lags, 0, criterion), g)
+        stat[i] = adf_stat(residual, p, 0, wide, z)
 
 
 @njit

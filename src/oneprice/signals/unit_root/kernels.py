@@ -119,15 +119,93 @@ def choose_lags(x: Any, settings: Any, columns: Any, z: Any) -> int:
 
 
 @njit
-def adf_rows(x: Any, settings: Any, stat: Any, used: Any) -> None:
-    """ADF of each row of x [m, T]. settings (lags or most lags, trend, criterion 0 fixed, 1 AIC, 2 BIC)."""
+def lag_moments(x: Any, most: int, trend: int, g: Any) -> None:
+    """Moments (lower half of g) of the rows det, level, d_{t-1}, ..., d_{t-most}, d_t on t = most .. T-2.
+
+    Each further lag follows from the last by what enters and leaves the sample, so most + 1 products suffice.
+    """
+    m = len(x) - 1
+    n = m - most
+    at, last = trend, trend + most + 1
+    e = x[most:m]
+    d = np.empty(m)
+    for t in range(m):
+        d[t] = x[t + 1] - x[t]
+    g[at, at] = np.dot(e, e)
+    row = np.empty(most + 1)
+    for k in range(most + 1):
+        row[k] = np.dot(d[most:], d[most - k : m - k])
+        g[last, at + k] = row[k]
+    g[last, last] = row[0]
+    level = 0.5 * (x[m] * x[m] - x[most] * x[most] - row[0])
+    g[last, at] = level
+    for k in range(most + 1):
+        value = row[k]
+        for i in range(most - k):
+            value += d[most - 1 - i] * d[most - 1 - i - k] - d[m - 1 - i] * d[m - 1 - i - k]
+            g[at + 1 + i + k, at + 1 + i] = value
+        if k < most:
+            level += row[k] + x[most] * d[most - 1 - k] - x[m] * d[m - 1 - k]
+            g[at + 1 + k, at] = level
+    if trend > 0:
+        g[0, 0] = n
+        g[at, 0] = np.sum(e)
+        for k in range(most + 1):
+            g[last if k == 0 else at + k, 0] = x[m - k] - x[most - k]
+    if trend > 1:
+        time = np.empty(n)
+        for t in range(n):
+            time[t] = (2.0 * t - (n - 1)) / n
+        g[1, 0] = 0.0
+        g[1, 1] = np.dot(time, time)
+        g[at, 1] = np.dot(time, e)
+        for k in range(most + 1):
+            g[last if k == 0 else at + k, 1] = np.dot(time, d[most - k : m - k])
+
+
+@njit
+def choose_lags_quick(x: Any, settings: Any, g: Any) -> int:
+    """`choose_lags` from moments: for walks, whose regressors are far from collinear. g: work [lags+trend+2, same]."""
+    most, trend, criterion = settings
+    n = len(x) - 1 - most
+    m = trend + most + 1
+    lag_moments(x, most, trend, g)
+    for k in range(m):
+        inverse = 1.0
+        for j in range(k, m + 1):
+            total = g[j, k]
+            for r in range(k):
+                total -= g[j, r] * g[k, r]
+            if j == k:
+                inverse = 1.0 / math.sqrt(total)
+            g[j, k] = total * inverse
+    penalty = 2.0 if criterion == AIC else math.log(n)
+    left = g[m, m]
+    for k in range(trend + 1):
+        left -= g[m, k] * g[m, k]
+    best, chosen = math.inf, 0
+    for k in range(most + 1):
+        if k > 0:
+            left -= g[m, trend + k] * g[m, trend + k]
+        score = math.log(left) * n + penalty * k
+        if score < best:
+            best, chosen = score, k
+    return chosen
+
+
+@njit
+def adf_rows(x: Any, settings: Any, quick: bool, stat: Any, used: Any) -> None:
+    """ADF of each row of x [m, T]. settings (lags or most lags, trend, criterion 0 fixed, 1 AIC, 2 BIC).
+
+    quick: lags chosen from moments.
+    """
     lags, trend, criterion = settings
-    columns = np.empty((lags + trend + 2, x.shape[1]))
-    z = np.empty(lags + trend + 2)
+    size = lags + trend + 2
+    columns, z, g = np.empty((size, x.shape[1])), np.empty(size), np.empty((size, size))
     for i in range(len(x)):
         p = lags
         if criterion != 0:
-            p = choose_lags(x[i], settings, columns, z)
+            p = choose_lags_quick(x[i], settings, g) if quick else choose_lags(x[i], settings, columns, z)
         stat[i] = adf_stat(x[i], p, trend, columns, z)
         used[i] = p
 

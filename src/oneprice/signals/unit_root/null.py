@@ -182,7 +182,7 @@ def adf_null(
     settings = (lags, trend_code(trend), criterion)
 
     def fill(walks: np.ndarray, out: np.ndarray) -> None:
-        adf_rows(walks[:, 0, :].copy(), settings, out, np.empty(len(out), np.int64))
+        adf_rows(walks[:, 0, :].copy(), settings, True, out, np.empty(len(out), np.int64))
 
     key = f"adf|T={length}|lags={lags}|criterion={criterion}|trend={trend}|draws={draws}|seed={seed}"
     return cached(key, lambda: simulate(fill, length, 1, draws, seed))
