@@ -5,7 +5,8 @@ A panel has closes only, so what the open is must be said: `opens="close"` (the 
 default), `"previous"` (the close decided on: as if one could trade at the price one has just seen), or an array.
 
 A series that has no price for `absent_steps` rows in a row has left the market: it expires at its last price, and
-what comes after is not traded. This is decided on the past alone. A short ban refuses sales that would fill from its first to its last row.
+what comes after is not traded. This is decided on the past alone. A short ban refuses sales that would fill from
+its first to its last row.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _with_corporate(
     if borrow_bp_year:
         tape = with_borrow(tape, borrow_bp_year)
     if dividends:
-        tape = with_dividends(tape, [(_moment(when), amount) for when, amount in dividends])
+        tape = with_dividends(tape, [(moment_ns(when), amount) for when, amount in dividends])
     return tape
 
 
@@ -184,14 +185,15 @@ def _bars(time_ns: np.ndarray, close: np.ndarray, opened: np.ndarray, tick: floa
 
 def _window(ban: Ban, times: np.ndarray) -> tuple[int, int]:
     """Receive times from which and to which a ban holds: a sale decided on the bar before `first` fills in it."""
-    first = int(np.searchsorted(times, _moment(ban.first)))
-    last = int(np.searchsorted(times, _moment(ban.last), side="right")) - 1
+    first = int(np.searchsorted(times, moment_ns(ban.first)))
+    last = int(np.searchsorted(times, moment_ns(ban.last), side="right")) - 1
     if last < first:
         raise ConfigError(f"ban {ban.first}..{ban.last}: expected rows of the panel in it, found none")
     return int(times[max(first - 1, 0)]), int(times[last])
 
 
-def _moment(value: str | int) -> int:
+def moment_ns(value: str | int) -> int:
+    """An ISO date (UTC) or nanoseconds as nanoseconds."""
     return int(np.datetime64(value, "ns").astype(np.int64)) if isinstance(value, str) else int(value)
 
 

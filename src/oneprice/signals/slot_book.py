@@ -15,6 +15,9 @@ from oneprice.features import kalman_hedge
 from oneprice.signals.drift import cusum, fan, residual
 from oneprice.signals.slots import LOG, N_BOOK, N_SLOTS
 
+ASK_STEPS = 20
+STOPS = 2  # stops without a homecoming between them after which a relation is not believed any more
+
 
 @njit
 def flat(st: Any, legs: Any) -> bool:
@@ -63,7 +66,7 @@ def adopt(st: Any, new: Any) -> None:
     st.residual.up, st.residual.n_up, st.residual.n, st.residual.sum_sq, st.residual.alarm = 0.0, 0, 0, 0.0, 0.0
     fan.enter(st.fan, 0.0)
     st.z = math.nan
-    st.side, st.steps, st.broken, st.gone, st.asked = 0, 0, 0, 0, 0
+    st.side, st.steps, st.losses, st.broken, st.gone, st.asked = 0, 0, 0, 0, 0, 0
 
 
 @njit
@@ -257,11 +260,11 @@ def round_trip_bp(st: Any, legs: Any, slip_bp: float) -> float:
 
 @njit
 def decide(st: Any, legs: Any, p: Any) -> int:
-    """Move what is wanted of the slot by what was observed; 1 when a fit should look at it again.
+    """Move what is wanted of the slot by what was observed; 1 when a monitor fired: a fit should look at it again.
 
     Out: at the exit, at the stop, after `hold_steps`, when the spread has left its fan, when a monitor says that the
     relation changed. After a stop the spread must have been at its centre before it is entered again; after a
-    monitor a new version of the slot must come.
+    monitor, or STOPS stops in a row, a new version of the slot must come.
     """
     slot = st.slot
     z = st.z
@@ -276,8 +279,13 @@ def decide(st: Any, legs: Any, p: Any) -> int:
         late = slot.hold_steps > 0 and st.steps >= slot.hold_steps
         if stopped or late:
             st.stops += 1
+            st.losses += 1
             st.rearm = 1
-        if stopped or late or st.broken != 0 or st.gone != 0 or st.side * z >= -slot.exit:
+            if st.losses >= STOPS:
+                st.broken = 1
+        home = st.side * z >= -slot.exit
+        st.losses = 0 if home else st.losses
+        if home or stopped or late or st.broken != 0 or st.gone != 0:
             st.side = 0
     elif idle:
         if st.rearm != 0 and abs(z) < max(0.5, slot.exit):
@@ -288,10 +296,10 @@ def decide(st: Any, legs: Any, p: Any) -> int:
             st.side = 1 if z < 0.0 else -1
             st.steps = 0
             fan.enter(st.fan, z)
-    if (stopped or st.broken != 0) and st.asked == 0 and st.gone == 0:
-        st.asked = 1
-        return 1
-    return 0
+    if st.broken == 0 or st.gone != 0:
+        return 0
+    st.asked += 1  # again after a while: a request soon after another fit is not answered
+    return 1 if st.asked % ASK_STEPS == 1 else 0
 
 
 @njit

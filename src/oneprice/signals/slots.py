@@ -73,13 +73,14 @@ STATE = record(
         ("rearm", "i8"),  # after a stop: 1 until the spread has been at its centre
         ("broken", "i8"),  # a monitor fired: no entry until a new version
         ("gone", "i8"),  # not in the model any more
-        ("asked", "i8"),  # refit already asked for
+        ("asked", "i8"),  # steps since a monitor fired
         ("pnl", "f8"),  # marked at what was seen, quote currency
         ("peak", "f8"),
         ("mark", "f8", (N_SLOT_LEGS,)),  # price of each leg when last looked at
         ("lots", "f8", (N_SLOT_LEGS,)),  # signed lots to trade now
         ("entries", "i8"),
         ("stops", "i8"),
+        ("losses", "i8"),  # stops since the spread last came home
     ]
 )
 MODEL = record([("fit_ns", "i8"), ("slots", SLOT, (N_SLOTS,))])
@@ -127,7 +128,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if not (math.isfinite(value) and value > 0.0):
                 raise ConfigError(f"{where}: {name}: expected more than 0, got {value}")
         for name in (
-            "kappa_se", "stop", "hold_steps", "step_ns", "rebalance", "strength", "liquidity", "q_beta", "q_mu", "beta_se",
+            "kappa_se", "stop", "hold_steps", "step_ns", "rebalance", "strength", "liquidity", "q_beta", "q_mu",
+            "beta_se",
         ):  # fmt: skip
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from oneprice.core.records import BAR, BOOK, MODEL, N_INTENTS, TOP
-from oneprice.execution.intents import fresh, package_begin, package_leg
+from oneprice.execution.intents import fresh, package_begin, package_leg, refit
 from oneprice.execution.strategy import strategy
 from oneprice.signals.slot_book import (
     bars_complete,
@@ -62,7 +62,8 @@ def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
                 continue
             st.seen_ns = legs[st.slot.leg[0]].venue_ns if kind == BAR else event.receive_ns
             observe(st, legs, p)
-            decide(st, legs, p)
+            if decide(st, legs, p) != 0:
+                refit(orders, st.slot.id)
             if st.side != 0 and st.steps == 0:
                 enter(m, k, legs)
         elif kind != MODEL or st.gone == 0:

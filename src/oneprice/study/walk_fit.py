@@ -113,8 +113,9 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if panel is None:
             return Picked(slots=(), tests=0, by_chance=0.0, nominal=0, excluded=left_out)
         cost = dict(zip(prices.symbols, costs_bp.tolist(), strict=True))
+        family = dict.fromkeys(panel.symbols, "panel") if self.family is None else self.family
         result = screen(
-            panel, space=self.space, family=dict.fromkeys(panel.symbols, "panel") if self.family is None else self.family,
+            panel, space=self.space, family=family,
             false_discovery=self.level, correction=self.correction, lags=self.lags, confirm=0.0, cost_bp=cost,
             keep=self.keep,
         )  # fmt: skip

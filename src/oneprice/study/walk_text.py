@@ -1,0 +1,80 @@
+"""The text of a walk-forward: what a person reads first."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from oneprice.market.prices_read import time_text
+
+SHOWN = 12  # pairs and windows before the rest is counted
+
+
+def text(walk: Any) -> str:
+    """Header, funnel, P&L by cause, eras, pairs and refusals of a WalkForward."""
+    m, dsr, bar = walk.sharpe()
+    year = math.sqrt(walk.bars_year())
+    lines = [f"{walk.strategy.name}: train {walk.spans[0]}, step {walk.spans[1]}, {walk.tries} walk-forwards tried"]
+    lines += [f"  {label}: {value}" for label, value in walk.header.lines()]
+    lines += ["", *_table(*_funnel(walk))]
+    lines += ["", "P&L by cause"]
+    told = [(c, v) for c, v in walk.pnl().items() if v or c == "total"]
+    lines += [f"  {cause:<12}{value:>18,.2f}" for cause, value in told]
+    lines += [f"  {'closes':<12}{'exactly' if walk.closes() else 'NOT':>18}", ""]
+    lines += _table(*_eras(walk, year))
+    lines += ["", *_table(*_pairs(walk))]
+    ratio = f"{m.sharpe * year:.2f} a year" if math.isfinite(m.sharpe) else "none (nothing was traded)"
+    lines += ["", f"net Sharpe {ratio}; luck alone over {walk.tries} tries: {_number(bar * year)}; DSR {_number(dsr)}"]
+    lines.append(f"turnover {walk.turnover_year():.2f} x capital a year, {walk.refits()} fits asked for by monitors")
+    refused = walk.refused()
+    lines.append("refused: " + (", ".join(f"{name} {n:,}" for name, n in refused.items()) or "nothing"))
+    return "\n".join(lines)
+
+
+def _funnel(walk: Any) -> tuple[list[str], list[list[str]]]:
+    columns = ["window", "series", "tests", "by chance", "nominal", "survive", "slots", "trades", "gross", "net"]
+    rows = [
+        [
+            time_text(r.at_ns)[:10], f"{r.series}", f"{r.tests:,}", f"{r.by_chance:.1f}", f"{r.nominal}",
+            f"{r.survivors}", f"{r.slots}", f"{r.trades}", f"{r.gross:,.0f}", f"{r.net:,.0f}",
+        ]
+        for r in walk.funnel()
+    ]  # fmt: skip
+    return columns, rows
+
+
+def _eras(walk: Any, year: float) -> tuple[list[str], list[list[str]]]:
+    columns = ["era", "bars", "trades", "gross", "costs", "net", "SR gross", "SR net", "DSR"]
+    rows = [
+        [
+            f"{time_text(r.first_ns)[:10]}..{time_text(r.last_ns - 1)[:10]}", f"{r.bars:,}", f"{r.trades}",
+            f"{r.gross:,.0f}", f"{r.costs:,.0f}", f"{r.net:,.0f}", _number(r.sharpe_gross * year),
+            _number(r.sharpe_net * year), _number(r.deflated),
+        ]
+        for r in walk.eras()
+    ]  # fmt: skip
+    return columns, rows
+
+
+def _pairs(walk: Any) -> tuple[list[str], list[list[str]]]:
+    columns = ["pair", "space", "windows", "trades", "won", "gross", "net"]
+    rows = [
+        [
+            "/".join(r.symbols) or "-", r.space, f"{r.windows}", f"{r.trades}", f"{r.won}", f"{r.gross:,.0f}",
+            f"{r.net:,.0f}",
+        ]
+        for r in walk.pairs()
+        if r.key
+    ]  # fmt: skip
+    if len(rows) > SHOWN:
+        rows = [*rows[: SHOWN // 2], ["..."] + [""] * 6, *rows[-SHOWN // 2 :]]
+    return columns, rows
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(len(r[i]) for r in [columns, *rows]) for i in range(len(columns))]
+    return ["  ".join(c.rjust(w) for c, w in zip(r, widths, strict=True)) for r in [columns, *rows]]
