@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from random import Random
 
 import numpy as np
+from numpy.random import RandomState
 
 from oneprice.signals.drift import adwin, page_hinkley
 from oneprice.signals.drift.design import cusum_arl, cusum_run_lengths
@@ -120,9 +120,13 @@ def run_length_anchors() -> list[Anchor]:
 
 
 def river_stream() -> np.ndarray:
-    """2000 integers that jump at 1000, as in the documentation of river's drift detectors."""
-    rng = Random(12345)
-    return np.array(rng.choices([0, 1], k=1000) + rng.choices(range(4, 8), k=1000), np.float64)
+    """2000 integers that jump at 1000, as in the documentation of river's drift detectors.
+
+    They are choices([0, 1], k=1000) + choices(range(4, 8), k=1000) of Python's Random(12345), which seeds the Mersenne
+    Twister as numpy does from a list of one word.
+    """
+    draws = RandomState([12345]).random_sample(2000)
+    return np.r_[np.floor(2.0 * draws[:1000]), 4.0 + np.floor(4.0 * draws[1000:])]
 
 
 def stream_anchors() -> list[Anchor]:

@@ -33,8 +33,8 @@ def triple_barrier(price: Any, events: Any, sigma: Any, last: Any, *, up: float 
     """Labels of events on a path of prices.
 
     price: float64[n], positive. events: int64[m], bars. sigma: float64[m], deviation of a log return known at the
-    event, above 0. last: int64[m], the last bar of each event (beyond its event; the vertical barrier). up, down: barriers in
-    sigma, above 0; math.inf leaves one out. A move on the last bar itself is a touch.
+    event, above 0. last: int64[m], the last bar of each event (beyond its event; the vertical barrier). up, down:
+    barriers in sigma, above 0; math.inf leaves one out. A move on the last bar itself is a touch.
     Raises ConfigError for impossible barriers, DataError for anything else that is not as said.
     """
     p = np.ascontiguousarray(price, np.float64)

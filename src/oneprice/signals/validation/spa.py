@@ -54,7 +54,8 @@ def superior_ability(
 
     benchmark_losses: float64[n]; model_losses: float64[n, k], every model tried. block: mean block length of the
     bootstrap, 0 means sqrt(n). indices: int64[reps, n], resampled rows to use instead of drawing them from `seed`.
-    p counts the sample itself, (1 + #{T* >= T}) / (reps + 1), so it is never 0.
+    p counts the sample itself, (1 + #{T* >= T}) / (reps + 1), so it is never 0; it is 1 where no model has the smaller
+    mean loss in the sample (T = 0).
     Raises ConfigError for impossible settings, DataError for shapes that differ, NaN or fewer than 10 rows.
     """
     base, models = np.asarray(benchmark_losses, np.float64), np.asarray(model_losses, np.float64)

@@ -36,7 +36,8 @@ def walk_forward(
 ) -> Iterator[Split]:
     """Train on `train` rows (or on all so far), leave `gap` rows out, test on the next `test`; go on by `step`.
 
-    step 0 means `test`. gap at least the reach of the labels. Only whole test windows. Raises ConfigError when not one fits.
+    step 0 means `test`. gap at least the reach of the labels. Only whole test windows. Raises ConfigError when not one
+    fits.
     """
     if min(n, train, test) < 1 or min(gap, step) < 0 or train + gap + test > n:
         raise ConfigError(
@@ -83,7 +84,7 @@ def combinatorial(
 
 
 def paths(groups: int, tested: int) -> np.ndarray:
-    """int64[C(groups - 1, tested - 1), groups]: for each path the split of each group, numbered as by `combinatorial`."""
+    """The split of each group on each path, numbered as by `combinatorial`: int64[paths, groups]."""
     if not 1 <= tested < groups:
         raise ConfigError(f"paths: expected 1 <= tested < groups, got {tested} and {groups}")
     out = np.empty((comb(groups - 1, tested - 1), groups), np.int64)
