@@ -56,6 +56,11 @@ GROUPS: tuple[Group, ...] = (
         ("chan/inputData_EWA_EWC_IGE.csv", "econometrics/dem2gbp.csv", "pairs/stock_prices.csv"),
     ),
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
+    Group(
+        "reversion",
+        "oneprice.study.anchors_reversion:reversion_anchors",
+        ("chan/inputData_EWA_EWC_IGE.csv", "chan/inputData_GLD_USO.csv", "pairs/ANZ-ADB.csv", "pairs/Country_ETF.csv"),
+    ),
 )
 
 
