@@ -13,7 +13,7 @@ import numpy as np
 
 from oneprice.core.arena import SINK, SINK_BYTES, STRATEGY
 from oneprice.core.errors import RiskHalt, StrategyError
-from oneprice.core.records import EVENT, HALTED, VIEW
+from oneprice.core.records import EVENT, HALTED, REFIT, VIEW
 from oneprice.engine import merge
 from oneprice.engine import simulate as sim
 from oneprice.engine.live import copy_event, finish, replay_from, simulate_from
@@ -41,6 +41,7 @@ class Loop:
     tree: np.ndarray = field(init=False)
     drive: np.ndarray = field(init=False)
     private: np.ndarray = field(init=False)
+    asked: list[tuple[int, int, int]] = field(default_factory=list)  # (time, strategy, key): fits asked for, not run
 
     def __post_init__(self) -> None:
         n = len(self.tapes)
@@ -48,6 +49,7 @@ class Loop:
         self.keys = np.zeros(n, np.int64)
         self.tree = np.zeros(merge.tree_words(n), np.int64)
         self.drive = np.zeros(1, sim.DRIVE)
+        self.drive["fit_requests"] = -1
         self.drive["pause_ns"] = self.drive["end_ns"] = self.drive["n_market_end"] = merge.INF
         self.private = np.zeros(PRIVATE_ROWS if self.exchange is not None else 1, EVENT)
         sim.begin(self.tapes, self.cursor, self.keys, self.tree)
@@ -141,11 +143,19 @@ def _folded(loop: Loop) -> int:
 def emptied(loop: Loop, drain: Drain) -> None:
     """Hand over the rows and private events gathered so far: views, to be copied by who keeps them."""
     rows = loop.engine.arena.waiting()
+    if loop.drive[0]["fit_requests"] >= 0 and len(rows):
+        loop.asked += requests_in(rows)
     n = int(loop.drive[0]["n_private"])
     events = loop.private[:n] if loop.exchange is not None else loop.private[:0]
     loop.drive[0]["n_private"] = 0
     if len(rows) or len(events):
         drain(rows, events)
+
+
+def requests_in(rows: np.ndarray) -> list[tuple[int, int, int]]:
+    """(time, strategy, key) of each request for a fit among ROW[n]."""
+    asked = rows[rows["kind"] == REFIT]
+    return [(int(r["time_ns"]), int(r["strategy"]), int(r["a"])) for r in asked]
 
 
 def check_params(engine: Engine, digests: list[int]) -> None:

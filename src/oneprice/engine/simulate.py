@@ -30,6 +30,7 @@ DRIVE = record(
         ("n_market_end", "i8"),  # replay: market rows the session folded
         ("n_commands", "i8"),
         ("last_ns", "i8"),
+        ("fit_requests", "i8"),  # requests for a fit that were answered; FIT_DUE is returned at the next; -1: never
     ]
 )
 
@@ -167,6 +168,8 @@ def simulate(s: Any, x: Any, d: Any, merged: Any, streams: Any, entries: Any, n_
     while n < n_max:
         if sink.n_rows > sink.capacity - ROWS_AN_EVENT or d.n_private >= len(private) - 4:
             return SINK_FULL
+        if s.blotter.n_fit_requests != d.fit_requests and d.fit_requests >= 0:
+            return FIT_DUE
         t_market = keys[w]
         t_ring = exchange.ring_head_ns(x)
         t_timer = max(s.blotter.timer_next_ns, s.now_ns)

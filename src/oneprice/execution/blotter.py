@@ -249,6 +249,7 @@ BLOTTER = record(
         ("n_orphans", "i8"),
         ("n_duplicates", "i8"),
         ("n_overfills", "i8"),
+        ("n_fit_requests", "i8"),  # REFIT rows so far
         ("intents", INTENTS),
         ("policies", POLICY, (N_STRATEGIES,)),
         ("scratch_units", "f8", (N_PACKAGE_LEGS,)),

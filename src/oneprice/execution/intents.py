@@ -12,6 +12,7 @@ answers with a REFUSED row (`bad_intent`, `pool_full`).
 | `target(orders, leg, qty, price)` | this should be my position; trade towards it up to `price` |
 | `timer(orders, key, at_ns)` | call me at `at_ns` |
 | `cancel(orders, key)`, `cancel_all(orders)` | withdraw a quote or give up a package; everything |
+| `refit(orders, key)` | fit my model again on what was received up to now |
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numba.extending import register_jitable
 from oneprice.core.jit import njit
 from oneprice.core.records import N_INTENTS, POST_ONLY, record
 
-I_PACKAGE, I_LEG, I_QUOTE, I_TARGET, I_TIMER, I_CANCEL, I_CANCEL_ALL = 1, 2, 3, 4, 5, 6, 7
+I_PACKAGE, I_LEG, I_QUOTE, I_TARGET, I_TIMER, I_CANCEL, I_CANCEL_ALL, I_REFIT = 1, 2, 3, 4, 5, 6, 7, 8
 
 INTENT = record(
     [
@@ -190,6 +191,16 @@ def cancel(orders: Any, key: int) -> None:
 def cancel_all(orders: Any) -> None:
     """Withdraw every quote and target and give up every package of this strategy."""
     _add(orders, I_CANCEL_ALL, 0)
+
+
+@njit
+def refit(orders: Any, key: int = 0) -> None:
+    """Ask for a fit of this strategy's model on what was received up to now; it comes back as a MODEL event.
+
+    The fits of a run that take requests (`Fit.on_request`) of this `key` answer; a request within their
+    `min_gap_ns` of the fit before is ignored and counted. Asking is written down as a REFIT row.
+    """
+    _add(orders, I_REFIT, key)
 
 
 def new_intents() -> np.recarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oneprice.core.arena import emit, leg_of, legs_of, position_of, views_of
+from oneprice.core.arena import emit, leg_of, legs_of, position_of, strategy_row, views_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     BUY,
@@ -21,12 +21,13 @@ from oneprice.core.records import (
     R_POOL_FULL,
     R_SHORT_BAN,
     R_UNSETTLED,
+    REFIT,
     REFUSED,
     SELL,
 )
 from oneprice.execution import blotter
 from oneprice.execution.blotter import ROLE_QUOTE, ROLE_TARGET, cool, cooling_until, set_timer
-from oneprice.execution.intents import I_CANCEL, I_CANCEL_ALL, I_LEG, I_PACKAGE, I_QUOTE, I_TARGET, I_TIMER
+from oneprice.execution.intents import I_CANCEL, I_CANCEL_ALL, I_LEG, I_PACKAGE, I_QUOTE, I_REFIT, I_TARGET, I_TIMER
 from oneprice.execution.legging import order_lots, tradable
 from oneprice.execution.lifecycle import clear, clear_leg, commit, open_slot
 from oneprice.execution.order_pool import refuse
@@ -68,12 +69,28 @@ def on_intents(s: Any, k: int) -> None:
         elif kind == I_CANCEL_ALL:
             withdraw_all(s, k)
             give_up(s, k, 0, True)
+        elif kind == I_REFIT:
+            _on_refit(s, k, it)
         elif kind == I_LEG:
             if it.parent < 0 or it.parent >= i or intents.intent[it.parent].kind != I_PACKAGE:
                 _bad(s, k, it, R_BAD_INTENT)
         else:
             _bad(s, k, it, R_BAD_INTENT)
     intents.count = 0
+
+
+@njit
+def _on_refit(s: Any, k: int, it: Any) -> None:
+    """A request for a fit leaves as a row: what fits runs beside the fold, and its model comes as an event."""
+    if strategy_row(s, k).model_bytes == 0:
+        _bad(s, k, it, R_BAD_INTENT)
+        return
+    s.blotter.n_fit_requests += 1
+    row = emit(s, REFIT)
+    row.a = it.key
+    row.b = s.blotter.n_fit_requests
+    row.leg = -1
+    row.strategy = k
 
 
 @njit

@@ -22,14 +22,15 @@ from oneprice.core.instruments import Fees
 from oneprice.core.records import COMMAND, EVENT, OP_STOP, OPERATOR
 from oneprice.engine import simulate as sim
 from oneprice.engine.live import finish, live_step, next_private, send_rows
-from oneprice.engine.loop import check_params, params_digests
+from oneprice.engine.loop import check_params, params_digests, requests_in
 from oneprice.engine.merge import INF
 from oneprice.engine.state import Engine, Settings
 from oneprice.execution.latency import Latency
 from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import FillModel
-from oneprice.market.tape import Tape
+from oneprice.market.tape import Tape, join_events
+from oneprice.modes.fit import Fit, Fitter, in_order
 from oneprice.modes.replay import (
     GRACE_NS,
     last_ns,
@@ -54,6 +55,7 @@ def paper(
     settings: Settings | None = None,
     policy: PackagePolicy | None = None,
     fills: FillModel | Mapping[str, FillModel] | None = None,
+    fits: Sequence[Fit] = (),
     seed: int = 0,
     out: str | Path | None = None,
     durability: str = "strict",
@@ -66,6 +68,7 @@ def paper(
     Parameters
     ----------
     speed : tape seconds a second; 0 or infinity runs without waiting.
+    fits : estimators, on a schedule or on request, as `replay` takes them.
     out : folder of the journal, written ahead of every send. It takes the folder's next session epoch, and
         refuses a folder that has a journal already.
     snapshot_events : events between two snapshots in the journal; a recovery folds from the last one.
@@ -85,17 +88,21 @@ def paper(
         settings=settings,
         policy=policy,
         fills=fills,
+        fits=fits,
         seed=seed,
         mode="paper",
     )
+    fitter = Fitter(fits, chosen, engine)
     store = Store(out, text, engine, durability=durability)
     session = Session(engine, half, tape_table(chosen), store)
+    session.fitter = fitter if fits else None
     session.snapshot_events = snapshot_events
     flag = stop or threading.Event()
     with _ctrl_c(flag):
         session.trade(chosen, speed, flag, status)
     store.finish(engine, session.cursor, session.n_market)
-    return Run(engine, text, store.rows(), store.events(), session.n_market, store.folder, half)
+    extra = {"fits": fitter.counts()} if fits else {}
+    return Run(engine, text, store.rows(), store.events(), session.n_market, store.folder, half, extra)
 
 
 class Session:
@@ -106,6 +113,8 @@ class Session:
         self.cursor = np.zeros(len(table), np.int64)
         self.n_market = 0
         self.snapshot_events = SNAPSHOT_EVENTS
+        self.fitter: Fitter | None = None
+        self.models = np.zeros(0, EVENT)  # given by fits and not yet folded, in order
         self._since_snapshot = 0
         self._entries = int(engine.entries.ctypes.data)
         self._drive = np.zeros(1, sim.DRIVE)
@@ -165,14 +174,34 @@ class Session:
             status(self.figures(len(order)))
 
     def drain_private(self, before_ns: int) -> None:
-        """Fold answers and timers due strictly before a time (venue data goes first at ties)."""
+        """Fold answers, timers and models due strictly before a time (venue data goes first at ties, models last).
+
+        A scheduled fit runs before any event at or after its time.
+        """
         address = self.engine.arena.address
         while True:
+            fit_ns = self.fitter.next_ns if self.fitter is not None else INF
+            model_ns = int(self.models["receive_ns"][0]) if len(self.models) else INF
+            until_ns = min(before_ns, fit_ns, model_ns + 1 if model_ns < INF else INF)
             self._drive["n_private"] = 0
-            if not next_private(address, self.half.address, self._drive, self.table, self._own, before_ns):
+            if next_private(address, self.half.address, self._drive, self.table, self._own, until_ns):
+                self.take(self._own)
+            elif self.fitter is not None and fit_ns <= min(model_ns, before_ns):
+                self.expect(self.fitter.due(fit_ns))
+            elif model_ns < before_ns:
+                self._own[...], self.models = self.models[:1], self.models[1:]
+                self.take(self._own)
+            else:
                 return
-            self.store.drain(self.engine.arena.drain(), self._own.copy())
-            self.fold(int(self._own.ctypes.data))
+
+    def take(self, event: np.ndarray) -> None:
+        """Journal a private event and fold it."""
+        self.store.drain(self.engine.arena.drain(), event.copy())
+        self.fold(int(event.ctypes.data))
+
+    def expect(self, models: np.ndarray) -> None:
+        """MODEL events of a fit, to be folded when their time has come."""
+        self.models = in_order(join_events([self.models, models]))
 
     def tell(self, key: int) -> None:
         """An operator event now."""
@@ -215,6 +244,9 @@ class Session:
         if len(commands):
             check_params(self.engine, self._digests)
             send_rows(self.half.address, commands)
+        if self.fitter is not None and self.fitter.takes_requests:
+            for request in requests_in(rows):  # when all that was decided is sent
+                self.expect(self.fitter.asked(*request))
 
     def idle(self) -> bool:
         """Nothing works and no package is open."""

@@ -26,6 +26,7 @@ from oneprice.core.journal_read import JournalReader
 from oneprice.core.manifest import Manifest
 from oneprice.core.records import AMBIGUOUS, COMMAND, EVENT, LINK, OP_EPOCH, OP_REDUCE, OPERATOR
 from oneprice.engine.live import send_rows
+from oneprice.engine.loop import requests_in
 from oneprice.engine.state import Engine
 from oneprice.execution.exchange import ex_catch_up, exchange_at
 from oneprice.execution.strategy import Strategy
@@ -33,6 +34,7 @@ from oneprice.execution.venue import ExchangeHalf
 from oneprice.execution.venue_state import N_RING
 from oneprice.market.tape import Tape
 from oneprice.modes.answers import Answers, answers_of
+from oneprice.modes.fit import Fit, Fitter, resumed
 from oneprice.modes.paper import Session
 from oneprice.modes.rebuild import Rebuilt, rebuild
 from oneprice.modes.reconcile import Reconciliation, SimulatedVenue, live_orders, reconcile
@@ -86,6 +88,7 @@ def recover(
     *,
     tapes: Sequence[Tape] | None = None,
     strategies: Sequence[Strategy] | None = None,
+    fits: Sequence[Fit] = (),
     settle_ns: int = 1_000_000_000,
     durability: str = "strict",
     snapshot_events: int = SNAPSHOT_EVENTS,
@@ -98,24 +101,28 @@ def recover(
     half : the simulated venue as it outlived the crash; None: it died with the session, and comes back from
         the manifest and the journalled commands.
     tapes, strategies : where the tapes are not where the manifest says, or the strategies are none of ours.
+    fits : those of the session. What was asked for before the crash and had not arrived is run again, on the rows it
+        would have seen then.
     settle_ns : must be longer than a command can be on its way.
 
     Raises
     ------
     JournalError, ConfigError
-        The session ended in order, was a replay, or its journal disagrees with tapes or strategies.
+        The session ended in order, was a replay, or its journal disagrees with tapes, strategies or fits.
     """
     if settle_ns < 0:
         raise ConfigError(f"settle_ns: expected 0 or more, got {settle_ns}")
     if snapshot_events < 1:
         raise ConfigError(f"snapshot_events: expected 1 or more, got {snapshot_events}")
     back = rebuild(folder, tapes=tapes, strategies=strategies)
+    fitter, models = fitter_again(back, fits)
     if half is None:
         half = venue_again(venues_of(back.text, back.engine, back.tapes), back)
     epoch = next_epoch(folder, above=max(back.epoch, int(back.engine.state["epoch"])))
     store = ResumedStore(Path(folder), back, epoch, durability)
     session = RecoveringSession(back, half, store, settle_ns)
     session.snapshot_events = snapshot_events
+    session.fitter, session.models = fitter, models
     session.open_epoch(epoch)
     session.trade(back.tapes, 0.0, stop or threading.Event(), None)
     store.finish(back.engine, session.cursor, session.n_market)
@@ -223,6 +230,20 @@ class RecoveringSession(AskingSession):
 def venue_to(exchange: int, tapes: Any, until_ns: int) -> None:
     """Move every leg of a simulated venue to a time."""
     ex_catch_up(exchange_at(exchange), tapes, until_ns)
+
+
+def fitter_again(back: Rebuilt, fits: Sequence[Fit]) -> tuple[Fitter | None, np.ndarray]:
+    """The fitter of a session as it stood when it died, and the models that were on their way."""
+    names = ("first_ns", "every_ns", "latency_ns", "window_ns", "strategy", "on_request", "min_gap_ns")
+    recorded = [{n: fit[n] for n in names} for fit in back.text.extra.get("fits", [])]
+    given = [{n: getattr(fit, n) for n in names} for fit in fits]
+    if recorded != given:
+        raise ConfigError(f"fits: expected those of the session, {recorded}, got {given}: pass fits=[...] as it did")
+    if not fits:
+        return None, np.zeros(0, EVENT)
+    fitter = Fitter(fits, back.tapes, back.engine)
+    requests = requests_in(back.rows) + requests_in(back.unsent) if fitter.takes_requests else []
+    return fitter, resumed(fitter, requests, back.events, back.last_ns)
 
 
 def forget_answers(half: ExchangeHalf) -> None:

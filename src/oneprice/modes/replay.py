@@ -23,7 +23,7 @@ from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import ExchangeHalf, FillModel, build_exchange
 from oneprice.market.tape import Tape, join_events
-from oneprice.modes.fit import Fit, Fitter
+from oneprice.modes.fit import Fit, Fitter, fits_dict
 from oneprice.modes.run import Run
 from oneprice.modes.store import Store
 from oneprice.risk.limits import Limits
@@ -54,7 +54,7 @@ def replay(
     ----------
     fees : one for all legs, or by symbol; they replace those of the instruments. Fees are required somewhere.
     latency : one for all venues, or by symbol; both ways.
-    fits : estimators that run off the hot path and come back as model-update events.
+    fits : estimators that run off the hot path, on a schedule or on request, and come back as model-update events.
     operator : EVENT[n] of the operator, sorted by receive_ns.
     out : folder for `journal.op` and `manifest.json`; nothing is written without it.
 
@@ -71,6 +71,7 @@ def replay(
         settings=settings,
         policy=policy,
         fills=fills,
+        fits=fits,
         seed=seed,
         mode="replay",
     )
@@ -81,6 +82,7 @@ def replay(
     loop.drive["end_ns"] = last_ns(chosen) + GRACE_NS
     if fits:
         loop.drive["pause_ns"] = fitter.next_ns
+        loop.drive["fit_requests"] = 0 if fitter.takes_requests else -1
     try:
         run(loop, store.drain, on_fit=fitter.fit, progress=progress)
     except StrategyError:
@@ -91,7 +93,8 @@ def replay(
         raise
     n_market = int(loop.drive[0]["n_market"])
     store.finish(engine, loop.cursor, n_market)
-    return Run(engine, text, store.rows(), store.events(), n_market, store.folder, half)
+    extra = {"fits": fitter.counts()} if fits else {}
+    return Run(engine, text, store.rows(), store.events(), n_market, store.folder, half, extra)
 
 
 def operator_words(given: np.ndarray | None) -> np.ndarray:
@@ -121,6 +124,7 @@ def opened(
     fills: FillModel | Mapping[str, FillModel] | None,
     seed: int,
     mode: str,
+    fits: Sequence[Fit] = (),
 ) -> tuple[list[Tape], Engine, ExchangeHalf, Manifest]:
     """What replay and paper begin with: tagged tapes, the engine, its simulated venues, the manifest."""
     strategies = (strategy,) if isinstance(strategy, Strategy) else tuple(strategy)
@@ -138,6 +142,7 @@ def opened(
         seed=seed,
         mode=mode,
         fills=fills,
+        fits=fits,
     )
     return chosen, engine, half, text
 
@@ -261,6 +266,7 @@ def describe(
     seed: int,
     mode: str,
     fills: FillModel | Mapping[str, FillModel] | None = None,
+    fits: Sequence[Fit] = (),
 ) -> Manifest:
     """The manifest of a run about to start."""
     return manifest(
@@ -271,6 +277,7 @@ def describe(
             "policy": msgspec.to_builtins(policy or PackagePolicy()),
             "sample_ns": int(engine.state["sample_ns"]),
             "fills": fills_dict(fills),
+            "fits": fits_dict(fits),
             "report_currency": engine.scales.currencies[int(engine.state["ledger"]["report"])],
         },
         strategies=[
