@@ -71,7 +71,7 @@ def adf(
         raise unknown_name("null", null, list(NULLS))
     count, criterion = lag_rule(lags, n, code, max_lags)
     stat, used = np.empty(1), np.empty(1, np.int64)
-    adf_rows((values - values[0] if code else values)[None, :], (count, code, criterion), False, stat, used)
+    adf_rows((values - values[0] if code else values)[None, :], (count, code, criterion), stat, used)
     rows = n - 1 - int(used[0])
     if null == "surface":
         p, floor = mackinnon_p(stat[0], trend=trend), 0.0

@@ -194,18 +194,28 @@ def choose_lags_quick(x: Any, settings: Any, g: Any) -> int:
 
 
 @njit
-def adf_rows(x: Any, settings: Any, quick: bool, stat: Any, used: Any) -> None:
-    """ADF of each row of x [m, T]. settings (lags or most lags, trend, criterion 0 fixed, 1 AIC, 2 BIC).
+def adf_rows(x: Any, settings: Any, stat: Any, used: Any) -> None:
+    """ADF of each row of x [m, T]. settings (lags or most lags, trend, criterion 0 fixed, 1 AIC, 2 BIC)."""
+    lags, trend, criterion = settings
+    columns, z = np.empty((lags + trend + 2, x.shape[1])), np.empty(lags + trend + 2)
+    for i in range(len(x)):
+        p = lags
+        if criterion != 0:
+            p = choose_lags(x[i], settings, columns, z)
+        stat[i] = adf_stat(x[i], p, trend, columns, z)
+        used[i] = p
 
-    quick: lags chosen from moments.
-    """
+
+@njit
+def adf_rows_quick(x: Any, settings: Any, stat: Any, used: Any) -> None:
+    """The same with lags chosen from moments: for simulated walks."""
     lags, trend, criterion = settings
     size = lags + trend + 2
     columns, z, g = np.empty((size, x.shape[1])), np.empty(size), np.empty((size, size))
     for i in range(len(x)):
         p = lags
         if criterion != 0:
-            p = choose_lags_quick(x[i], settings, g) if quick else choose_lags(x[i], settings, columns, z)
+            p = choose_lags_quick(x[i], settings, g)
         stat[i] = adf_stat(x[i], p, trend, columns, z)
         used[i] = p
 

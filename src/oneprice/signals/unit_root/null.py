@@ -27,7 +27,7 @@ import numpy as np
 from oneprice.core.errors import ConfigError
 from oneprice.core.jit import cache_home, njit
 from oneprice.signals.unit_root.inputs import trend_code
-from oneprice.signals.unit_root.kernels import adf_rows, kpss_rows
+from oneprice.signals.unit_root.kernels import adf_rows_quick, kpss_rows
 
 DRAWS = 49_999
 LONGEST = 2_000
@@ -182,7 +182,7 @@ def adf_null(
     settings = (lags, trend_code(trend), criterion)
 
     def fill(walks: np.ndarray, out: np.ndarray) -> None:
-        adf_rows(walks[:, 0, :].copy(), settings, True, out, np.empty(len(out), np.int64))
+        adf_rows_quick(walks[:, 0, :].copy(), settings, out, np.empty(len(out), np.int64))
 
     key = f"adf|T={length}|lags={lags}|criterion={criterion}|trend={trend}|draws={draws}|seed={seed}"
     return cached(key, lambda: simulate(fill, length, 1, draws, seed))
