@@ -55,6 +55,11 @@ GROUPS: tuple[Group, ...] = (
         "oneprice.study.anchors_filters:filter_anchors",
         ("chan/inputData_EWA_EWC_IGE.csv", "econometrics/dem2gbp.csv", "pairs/stock_prices.csv"),
     ),
+    Group(
+        "cointegration",
+        "oneprice.study.anchors_cointegration:cointegration_anchors",
+        ("econometrics/denmark.csv", "chan/inputData_EWA_EWC_IGE.csv"),
+    ),
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
     Group(
         "reversion",
@@ -129,6 +134,9 @@ def judge(one: Any) -> Row:
     published, computed, tolerance = float(one.published), float(one.computed), float(one.tolerance)
     if not (tolerance >= 0.0 and math.isfinite(tolerance)):
         raise ConfigError(f"anchor {one.id}: expected a finite tolerance of 0 or more, got {tolerance}")
+    missing = getattr(one, "missing", "")
+    if missing:
+        return Row(one.id, one.source, published, math.nan, tolerance, NO_DATA, missing)
     good = math.isfinite(computed) and abs(computed - published) <= tolerance
     verdict = PASS if good else FAIL
     return Row(one.id, one.source, published, computed, tolerance, verdict, getattr(one, "note", ""))
