@@ -23,6 +23,7 @@ import numpy as np
 from oneprice.core.errors import ConfigError, DataError
 
 LEAST_DAYS = 10
+_FIRST = 30  # eigenvectors asked for first when a share of variance is wanted
 
 
 class Factors(msgspec.Struct, frozen=True):
@@ -97,16 +98,24 @@ def pca_factors(returns: Any, *, count: int = 15, share: float | None = None) ->
     z, sd = standardised(r)
     dual = n > days
     matrix = (z.T @ z if dual else z @ z.T) / (days - 1)
-    values, vectors = _top(matrix, rank if share is not None else count)
-    if share is not None:
-        carried = np.cumsum(values) / n
-        count = min(rank, int(np.searchsorted(carried, share - 1e-12)) + 1)
-        values, vectors = values[:count], vectors[:, :count]
+    values, vectors = _top(matrix, count) if share is None else _enough(matrix, share * n, rank)
     rows = (z @ vectors / np.sqrt(values * (days - 1))).T if dual else vectors.T
     rows = np.ascontiguousarray(rows)
     largest = np.argmax(np.abs(rows), axis=1)
     rows *= np.sign(rows[np.arange(len(rows)), largest])[:, None]
     return Factors(values, rows, sd, float(values.sum() / n), days)
+
+
+def _enough(matrix: np.ndarray, wanted: float, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """As many of the largest eigenvalues as add to `wanted` (their whole sum is known), and their vectors."""
+    k = min(rank, _FIRST)
+    while True:
+        values, vectors = _top(matrix.copy() if k < rank else matrix, k)
+        carried = np.cumsum(values)
+        if k == rank or carried[-1] >= wanted:
+            count = min(k, int(np.searchsorted(carried, wanted * (1.0 - 1e-12))) + 1)
+            return values[:count], vectors[:, :count]
+        k = min(rank, 3 * k)
 
 
 def _top(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
