@@ -1,0 +1,62 @@
+"""What the screen finds in worlds whose truth is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from oneprice.core.errors import ConfigError
+from oneprice.study.power import Power, planted_world, power_of, table_text
+
+WORLDS = 50
+
+
+def at(n_obs: int, half_life: float, **more: float) -> Power:
+    return power_of(n_obs, half_life, worlds=WORLDS, **more)  # type: ignore[arg-type]
+
+
+def test_power_rises_with_length_and_speed_and_falls_with_breaks() -> None:
+    """Found shares: more with T, more for short half-lives; a pair broken half way is rarely found."""
+    short, middle, long = (at(n, 8.0, broken=3) for n in (125, 250, 500))
+    assert short.power + 0.05 < middle.power < long.power - 0.2
+    assert long.power > 0.8
+    slow = at(500, 30.0, broken=3)
+    assert slow.power < 0.5 * long.power
+    assert long.late / long.broken < 0.2 * long.power
+    assert short.found + middle.found + long.found > 200, "something was found"
+
+
+def test_false_discoveries_are_at_their_nominal_rate() -> None:
+    """Mean share of false discoveries <= 10 % within 2.5 standard errors, with planted pairs and without any."""
+    for world in (at(500, 5.0), at(250, math.inf), at(250, 5.0, broken=5)):
+        assert world.false_rate <= 0.10 + 2.5 * max(world.false_rate_se, 0.01), world
+    null = at(250, math.inf)
+    assert null.planted == 0 and null.tests == WORLDS * 150
+    raw = at(250, math.inf, false_discovery=0.999)
+    assert raw.false > 20 * max(null.false, 1), "without a correction chance finds plenty"
+
+
+def test_noisy_legs_cost_more_than_the_nominal_rate() -> None:
+    """A leg that is a walk with strong noise makes tests with one lag reject too often: stated, not hidden."""
+    calm, noisy = at(500, 5.0), at(500, 5.0, noise=1.0)
+    assert noisy.false_rate > calm.false_rate + 0.03
+    assert noisy.false_rate > 0.12
+
+
+def test_yekutieli_is_stricter() -> None:
+    """BY finds less, true and false."""
+    bh, by = at(250, 5.0), at(250, 5.0, correction="by")
+    assert by.found < bh.found and by.false < bh.false
+    assert by.false_rate <= 0.05
+
+
+def test_worlds_are_what_they_say() -> None:
+    """Same seed same world; truth is of the size asked; impossible ones are refused; the table has a row a world."""
+    a, b = planted_world(1, 100, 5.0, broken=2), planted_world(1, 100, 5.0, broken=2)
+    assert a.prices.digest() == b.prices.digest() != planted_world(2, 100, 5.0, broken=2).prices.digest()
+    assert (len(a.true), len(a.broken), a.prices.width) == (8, 2, 60)
+    with pytest.raises(ConfigError, match="broken <= groups"):
+        planted_world(1, 100, 5.0, broken=11)
+    text = table_text([at(125, 5.0)])
+    assert text.count("\n") == 2 and "| 125 | 5 | 500 |" in text
