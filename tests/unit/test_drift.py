@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from oneprice.core.errors import ConfigError
+from oneprice.core.errors import ConfigError, DataError
 from oneprice.signals.drift import adwin, bocpd, cusum, fan, page_hinkley, residual
 from oneprice.signals.drift.design import (
     cusum_arl,
@@ -61,6 +61,25 @@ def test_limits_give_the_wanted_false_alarms() -> None:
     wide = residual_arl(2.0, growth=2.0, h=h)
     assert residual_run_lengths(2.0, growth=2.0, h=h, seed=6).mean() == pytest.approx(wide, rel=0.03)
     assert wide < 20.0
+
+
+def test_limits_from_the_innovations_at_hand() -> None:
+    """Student-t innovations: limits of the normal alarm too often, those of a sample of them as often as asked."""
+    rng = np.random.default_rng(9)
+    sample, fresh = rng.standard_t(4, (2, 100_000)) / math.sqrt(2.0)
+    for fold, normal, own in (
+        (cusum.FOLD, cusum_limit(252.0), cusum_limit(252.0, innovations=sample[:20_000])),
+        (residual.FOLD, residual_limit(252.0), residual_limit(252.0, innovations=sample[:20_000])),
+    ):
+        assert len(fresh) / np.count_nonzero(fold.scan(fresh, h=normal) > 0.0) < 200.0
+        assert len(fresh) / np.count_nonzero(fold.scan(fresh, h=own) > 0.0) == pytest.approx(252.0, rel=0.12)
+    normal = rng.standard_normal(20_000)
+    assert cusum_limit(252.0, innovations=normal) == pytest.approx(cusum_limit(252.0), rel=0.03)
+    for bad in (normal[:50], np.full(200, 1.0), np.r_[normal, np.nan]):
+        with pytest.raises(DataError, match="innovations"):
+            cusum_limit(252.0, innovations=bad)
+        with pytest.raises(DataError, match="innovations"):
+            residual_limit(252.0, innovations=bad)
 
 
 def test_the_designed_reference_value_is_the_best_one() -> None:

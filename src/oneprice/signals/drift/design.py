@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.errors import ConfigError
+from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.jit import njit
 from oneprice.signals.drift import cusum, residual
 
@@ -57,17 +57,41 @@ def residual_arl(variance: float, *, growth: float, h: float, states: int = STAT
     return chain_arl(h, lambda y: erf(np.sqrt(np.maximum(0.0, y + k)) / scale), states)
 
 
-def cusum_limit(arl0: float, k: float = 0.5) -> float:
+def cusum_limit(arl0: float, k: float = 0.5, *, innovations: Any = None) -> float:
     """h of `cusum` for a mean of `arl0` observations between false alarms.
 
-    One false alarm a year of daily data is arl0 = 252. Raises ConfigError when arl0 is below that of h -> 0.
+    One false alarm a year of daily data is arl0 = 252. innovations: float64[n], n >= 100, a quiet stretch of the
+    standardised series itself: its distribution is used instead of the normal (fat tails alarm more often).
+    Raises ConfigError when arl0 is below that of h -> 0 or out of reach, DataError for innovations that are no such.
     """
-    return _solve(arl0, lambda h: cusum_arl(0.0, k=k, h=h))
+    if innovations is None:
+        return _solve(arl0, lambda h: cusum_arl(0.0, k=k, h=h))
+    _check(k=k)
+    up, down = _distribution(innovations), _distribution(-np.asarray(innovations, np.float64))
+
+    def arl(h: float) -> float:
+        return 1.0 / (1.0 / chain_arl(h, lambda y: up(y + k)) + 1.0 / chain_arl(h, lambda y: down(y + k)))
+
+    return _solve(arl0, arl)
 
 
-def residual_limit(arl0: float, growth: float = 2.0) -> float:
-    """h of `residual` for a mean of `arl0` observations between false alarms."""
-    return _solve(arl0, lambda h: residual_arl(1.0, growth=growth, h=h))
+def residual_limit(arl0: float, growth: float = 2.0, *, innovations: Any = None) -> float:
+    """h of `residual` for a mean of `arl0` observations between false alarms; innovations as for `cusum_limit`."""
+    if innovations is None:
+        return _solve(arl0, lambda h: residual_arl(1.0, growth=growth, h=h))
+    if not growth > 1.0:
+        raise ConfigError(f"residual: expected growth > 1, got {growth}")
+    squares, k = _distribution(np.square(np.asarray(innovations, np.float64))), residual.reference_value(growth)
+    return _solve(arl0, lambda h: chain_arl(h, lambda y: squares(y + k)))
+
+
+def _distribution(x: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Empirical distribution function with its steps joined by lines."""
+    values = np.sort(np.asarray(x, np.float64))
+    if values.ndim != 1 or len(values) < 100 or not np.isfinite(values).all() or values[0] == values[-1]:
+        raise DataError("innovations: expected 100 or more finite numbers of shape (n,) that are not all equal")
+    level = (np.arange(len(values)) + 0.5) / len(values)
+    return lambda y: np.interp(y, values, level, left=0.0, right=1.0)
 
 
 def _solve(arl0: float, arl: Callable[[float], float]) -> float:
