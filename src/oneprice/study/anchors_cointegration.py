@@ -79,9 +79,9 @@ def listed(key: str, source: str, published: Any, computed: Any, tolerance: floa
 
 def read_columns(path: Path, names: tuple[str, ...]) -> np.ndarray:
     """The named columns of a CSV file (gzip or not) as float64 [len(names), T]."""
-    opened = gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
-    with opened as f:
-        rows = list(csv.DictReader(f))
+    raw = path.read_bytes()
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
     absent = [n for n in names if not rows or n not in rows[0]]
     if absent:
         raise DataError(f"{path}: expected columns {', '.join(names)}, got no {', '.join(absent)}")

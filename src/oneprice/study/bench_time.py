@@ -47,6 +47,13 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
+def cpu_timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """(processor seconds of all threads, result): what a shared machine leaves comparable."""
+    started = time.process_time()
+    result = call()
+    return time.process_time() - started, result
+
+
 def interleaved(
     runs: Mapping[str, Callable[[], tuple[float, Any]]], repeats: int
 ) -> tuple[dict[str, float], dict[str, Any]]:
