@@ -53,7 +53,7 @@ def columns(path: Path, names: tuple[str, ...]) -> tuple[list[str], np.ndarray]:
             rows = list(csv.DictReader(file))
         return [next(iter(r.values())) for r in rows], np.array([[float(r[n]) for r in rows] for n in names])
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: expected a CSV file with numeric columns {', '.join(names)}, got {error!r}") from error
+        raise DataError(f"{path}: expected CSV with numbers in {', '.join(names)}, got {error!r}") from error
 
 
 def relation(levels: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ def bias_rows() -> list[Anchor]:
         Anchor("B15.kappa_median_corrected", "the truth", 8.4, _corrected_median(rng), 1.5, "median-unbiased"),
         Anchor("ou.kappa_5.1y", "recomputed", 8.5, medians[0], 0.3),
         Anchor("ou.kappa_5.10y", "recomputed", 5.3, medians[1], 0.15),
-        Anchor("walks.kappa_cut.60d", "recomputed", 78.0, 100.0 * np.mean(_kappas(60) > 8.4), 1.5, "% of walks"),
+        Anchor("walks.kappa_cut.60d", "recomputed", 78.0, float(100.0 * np.mean(_kappas(60) > 8.4)), 1.5, "% of walks"),
         *shares,
     ]
 
