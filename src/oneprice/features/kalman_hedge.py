@@ -11,7 +11,8 @@ The observation has no noise of its own, so after each one mu_t = y_t - beta_t x
 It is the same filter, with a 2 x 2 covariance, and it sees only differences of prices: a large level costs no
 digits. beta and mu start diffuse, exactly (no large number stands for infinity); the spread starts stationary.
 Covariances are updated as sums of squares (Joseph), so they cannot turn negative. A white measurement noise
-in place of s (`kalman_regression`) lets beta and mu follow the spread, and hedges the signal away.
+in place of s (`kalman_regression`) lets beta and mu follow the spread, and hedges the signal away. A hedge ratio
+that trends is told by a known drift: beta_t = beta_{t-1} + `beta_drift` + noise (a field of the state, 0 at birth).
 
 References: J. Durbin, S. J. Koopman (2012), Time Series Analysis by State Space Methods, 2nd ed., chapters 4
 and 5; P. de Jong (1991), doi:10.1214/aos/1176348139.
@@ -36,6 +37,7 @@ STATE = record(
         ("beta_var", "f8"),
         ("beta_spread_cov", "f8"),
         ("spread_var", "f8"),
+        ("beta_drift", "f8"),  # known change of beta a step: set by hand from a fit, else 0
         ("beta_se", "f8"),
         ("spread_se", "f8"),
         ("innovation", "f8"),
@@ -69,7 +71,7 @@ def step(s: Any, y: float, x: float, q_beta: float, q_mu: float, phi: float, sig
     dx = x - s.x
     pull = 1.0 - phi
     bb, bs, ss = s.beta_var, s.beta_spread_cov, s.spread_var
-    e = (y - s.y) - s.beta * dx + pull * s.spread
+    e = (y - s.y) - s.beta * dx - s.beta_drift * x + pull * s.spread
     f = 0.0
     g, h = 0.0, 0.0  # gains of beta and of the spread
     if s.known == 0 and dx != 0.0:
@@ -84,7 +86,7 @@ def step(s: Any, y: float, x: float, q_beta: float, q_mu: float, phi: float, sig
             g = (to_beta + x * q_beta) / f
     s.innovation = e
     s.innovation_var = f
-    s.beta += g * e
+    s.beta += s.beta_drift + g * e
     s.spread = phi * s.spread + h * e
     # errors after the update: of beta a, b and of the spread c, d (from its own and the other's); u, v of the walk
     a, b, u = 1.0 - g * dx, g * pull, 1.0 - g * x

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +20,7 @@ from oneprice.features import kalman_regression
 from oneprice.signals.factors.avellaneda_lee import residual_scores
 from oneprice.signals.factors.pca import pca_factors
 from oneprice.signals.volatility.garch_fit import fit_garch
-from oneprice.study.bench_time import LEAST, NONE, Figure, interleaved
+from oneprice.study.bench_time import LEAST, NONE, Figure, cpu_timed, interleaved
 
 LEAST_KALMAN, LEAST_GARCH, LEAST_FACTORS = 300.0, 5.0, 2.0
 PAIRS, RETURNS, ASSETS, WINDOW, DAYS = 2000, 2000, 500, 252, 6
@@ -40,11 +39,14 @@ def filter_figures(repeats: int = 3, *, quick: bool = False) -> list[Figure]:
 def _processor(call: Callable[[], Any], inner: int = 1) -> Run:
     """A run for `interleaved`: processor seconds of one call, and its last result."""
 
-    def run() -> tuple[float, Any]:
-        started = time.process_time()
+    def several() -> Any:
         for _ in range(inner):
             result = call()
-        return (time.process_time() - started) / inner, result
+        return result
+
+    def run() -> tuple[float, Any]:
+        seconds, result = cpu_timed(several)
+        return seconds / inner, result
 
     return run
 

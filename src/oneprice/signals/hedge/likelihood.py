@@ -8,6 +8,8 @@ scale with sigma^2, which is concentrated out; what is searched is ln(q_beta / s
 A hedge ratio that does not move has q_beta = 0, on the boundary, where a search over ln q never arrives. So four
 models are fitted, with and without each walk, and weighed by exp(-BIC / 2): the spike at zero has a
 probability of its own. The model of most weight is the fit; parameters at their spike have no standard error.
+A fifth, "drift", lets beta move by the same amount each step in place of a walk; the amount enters e_t linearly and
+is solved for. It extrapolates a trend, so it must be asked for.
 
 References: J. Durbin, S. J. Koopman (2012), chapter 7; G. Schwarz (1978), doi:10.1214/aos/1176344136;
 J. H. Stock, M. W. Watson (1998), doi:10.1080/01621459.1998.10474116 (estimates that pile up at zero).
@@ -16,6 +18,7 @@ J. H. Stock, M. W. Watson (1998), doi:10.1080/01621459.1998.10474116 (estimates 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +30,15 @@ from oneprice.features import kalman_hedge, kalman_regression
 from oneprice.signals.hedge.checks import pair
 
 LOG_2PI = math.log(2.0 * math.pi)
-MODELS = {"constant": (False, False), "beta": (True, False), "mu": (False, True), "both": (True, True)}
+# which of q_beta, q_mu and the drift of beta are free
+MODELS = {
+    "constant": (False, False, False),
+    "beta": (True, False, False),
+    "mu": (False, True, False),
+    "both": (True, True, False),
+    "drift": (False, False, True),
+}
+AUTO = ("constant", "beta", "mu", "both")
 _LOWEST, _HIGHEST = -34.0, 12.0  # of ln(q / sigma^2), in units in which x has size 1
 _PHI_MOST = 5.0  # atanh(phi): phi to .99991
 _PRIOR = 1e7  # variance of beta and mu before the first pair, white-noise variant, in units of r
@@ -48,11 +59,13 @@ class HedgeFit(msgspec.Struct, frozen=True):
     n: int
     model: str
     weights: dict[str, float]
+    beta_drift: float = 0.0  # change of beta a step, and its standard error; model "drift" only
+    beta_drift_se: float = math.nan
 
     @property
     def beta_moves(self) -> float:
-        """Weight of the models in which beta walks."""
-        return sum(w for name, w in self.weights.items() if MODELS[name][0])
+        """Weight of the models in which beta walks or drifts."""
+        return sum(w for name, w in self.weights.items() if MODELS[name][0] or MODELS[name][2])
 
     @property
     def half_life_steps(self) -> float:
@@ -60,7 +73,7 @@ class HedgeFit(msgspec.Struct, frozen=True):
         return math.log(2.0) / -math.log(self.phi) if 0.0 < self.phi < 1.0 else math.nan
 
     def params(self) -> dict[str, float]:
-        """Parameters of the fold `kalman_hedge`."""
+        """Parameters of the fold `kalman_hedge`; a drift of beta goes into its state (`state["beta_drift"]`)."""
         return {"q_beta": self.q_beta, "q_mu": self.q_mu, "phi": self.phi, "sigma": self.sigma}
 
 
@@ -80,18 +93,33 @@ class RegressionFit(msgspec.Struct, frozen=True):
 
 @njit
 def _hedge_terms(states: Any, y: Any, x: Any, theta: Any, out: Any) -> None:
-    """Into out: sum of ln F, sum of e^2 / F, count. theta: q_beta, q_mu, phi, sigma."""
+    """Into out: sum of ln F, sum of e^2 / F, count. theta: q_beta, q_mu, phi, sigma.
+
+    With a second state the drift of beta is solved for: e(drift) = e + drift u, u the errors of y = 0 at drift 1.
+    Then out[1] is at the best drift, out[3] that drift, out[4] sum of u^2 / F.
+    """
     s = states[0]
-    logs, squares, count = 0.0, 0.0, 0
+    u = states[len(states) - 1]
+    if len(states) > 1:
+        u.beta_drift = 1.0
+    logs, squares, cross, own, count = 0.0, 0.0, 0.0, 0.0, 0
     for i in range(len(y)):
         kalman_hedge.step(s, y[i], x[i], theta[0], theta[1], theta[2], theta[3])
+        if len(states) > 1:
+            kalman_hedge.step(u, 0.0, x[i], theta[0], theta[1], theta[2], theta[3])
         if s.known == 1 and s.innovation_var > 0.0:
             logs += math.log(s.innovation_var)
             squares += s.innovation * s.innovation / s.innovation_var
+            cross += s.innovation * u.innovation / s.innovation_var
+            own += u.innovation * u.innovation / s.innovation_var
             count += 1
     out[0] = logs
     out[1] = squares
     out[2] = count
+    if len(states) > 1:
+        out[1] = squares - cross * cross / own
+        out[3] = -cross / own
+        out[4] = own
 
 
 @njit
@@ -115,7 +143,7 @@ def hedge_log_likelihood(y: Any, x: Any, q_beta: float, q_mu: float, phi: float,
     theta = np.array(
         kalman_hedge.FOLD.params(q_beta=q_beta, q_mu=q_mu, phi=phi, sigma=sigma)[0].item(), np.float64
     )
-    out = np.zeros(3)
+    out = np.zeros(5)
     _hedge_terms(kalman_hedge.FOLD.fresh(), a, b, theta, out)
     return float(-0.5 * (out[2] * LOG_2PI + out[0] + out[1]))
 
@@ -126,7 +154,8 @@ class _Search:
     def __init__(self, terms: Any, fold: Any, y: np.ndarray, x: np.ndarray) -> None:
         self.terms, self.fold, self.y, self.x = terms, fold, y, x
         self.x_sq = float(np.mean(x * x))
-        self.out = np.zeros(3)
+        self.drifts = False
+        self.out = np.zeros(5)
         self.theta = np.zeros(4)
 
     def run(self, log_q_beta: float | None, log_q_mu: float | None, third: float, fourth: float) -> float:
@@ -134,8 +163,9 @@ class _Search:
         self.theta[0] = math.exp(log_q_beta) / self.x_sq if log_q_beta is not None else 0.0
         self.theta[1] = math.exp(log_q_mu) if log_q_mu is not None else 0.0
         self.theta[2], self.theta[3] = third, fourth
-        self.terms(self.fold.fresh(), self.y, self.x, self.theta, self.out)
-        logs, squares, n = self.out
+        states = np.zeros(1 + self.drifts, self.fold.state)
+        self.terms(states, self.y, self.x, self.theta, self.out)
+        logs, squares, n = self.out[:3]
         return float(0.5 * (n * (LOG_2PI + math.log(squares / n) + 1.0) + logs))
 
     @property
@@ -157,9 +187,10 @@ def _least(loss: Any, starts: list[list[float]], bounds: list[tuple[float, float
 
 
 def _fit_one(search: _Search, model: str) -> tuple[np.ndarray, float]:
-    """(theta = q_beta, q_mu, phi, sigma; negative log likelihood) of one model."""
+    """(theta = q_beta, q_mu, phi, sigma, drift, its error; negative log likelihood) of one model."""
     moves = MODELS[model]
-    free = sum(moves)
+    search.drifts = moves[2]
+    free = sum(moves[:2])
 
     def split(z: Any) -> tuple[float | None, float | None, float]:
         qs = iter(z[1:])
@@ -177,7 +208,8 @@ def _fit_one(search: _Search, model: str) -> tuple[np.ndarray, float]:
     loss(z)
     scale = search.scale
     theta = search.theta * np.array([scale, scale, 1.0, math.sqrt(scale)])
-    return theta, least
+    drift = (search.out[3], math.sqrt(scale / search.out[4])) if moves[2] else (0.0, math.nan)
+    return np.r_[theta, drift], least
 
 
 def fit_hedge(y: Any, x: Any, *, model: str = "auto") -> HedgeFit:
@@ -186,32 +218,37 @@ def fit_hedge(y: Any, x: Any, *, model: str = "auto") -> HedgeFit:
     Parameters
     ----------
     y, x: float64 of shape (n,), n >= 30, both log prices or both prices; NaN is refused.
-    model: "constant" (neither walks), "beta", "mu", "both", or "auto": all four, the one of least BIC is returned.
+    model: "constant" (neither walks), "beta", "mu", "both"; "auto": these four, the one of least BIC is returned;
+    "drift": beta moves by the same amount each step; "any": all five.
 
     Raises
     ------
     DataError for the series, ConfigError for an unknown model.
     """
-    if model != "auto" and model not in MODELS:
-        raise unknown_name("model of the hedge", model, ["auto", *MODELS])
+    several = {"auto": AUTO, "any": tuple(MODELS)}
+    if model not in several and model not in MODELS:
+        raise unknown_name("model of the hedge", model, [*several, *MODELS])
     a, b = pair(y, x)
     search = _Search(_hedge_terms, kalman_hedge.FOLD, a, b)
-    names = list(MODELS) if model == "auto" else [model]
+    names = several.get(model, (model,))
     fits = {name: _fit_one(search, name) for name in names}
     bic = {name: 2.0 * loss + (2 + sum(MODELS[name])) * math.log(len(a)) for name, (_, loss) in fits.items()}
     best = min(bic, key=lambda name: bic[name])
     raw = {name: math.exp(-0.5 * (value - bic[best])) for name, value in bic.items()}
     theta, loss = fits[best]
+    shifted = a - theta[4] * np.arange(len(a)) * b  # what the drift explains
     return HedgeFit(
         q_beta=float(theta[0]),
         q_mu=float(theta[1]),
         phi=float(theta[2]),
         sigma=float(theta[3]),
-        se=_standard_errors(a, b, theta, MODELS[best]),
+        se=_standard_errors(shifted, b, theta[:4], MODELS[best][:2]),
         log_likelihood=-loss,
         n=len(a),
         model=best,
         weights={name: w / sum(raw.values()) for name, w in raw.items()},
+        beta_drift=float(theta[4]),
+        beta_drift_se=float(theta[5]),
     )
 
 
@@ -231,11 +268,11 @@ def fit_regression(y: Any, x: Any) -> RegressionFit:
 
 
 def _standard_errors(
-    y: np.ndarray, x: np.ndarray, theta: np.ndarray, moves: tuple[bool, bool]
+    y: np.ndarray, x: np.ndarray, theta: np.ndarray, moves: Sequence[bool]
 ) -> tuple[float, float, float, float]:
     """Of q_beta, q_mu, phi, sigma: inverse of the numerical Hessian in (ln q, atanh phi, ln sigma), delta method."""
     free = [i for i in range(4) if i > 1 or moves[i]]
-    out = np.zeros(3)
+    out = np.zeros(5)
 
     def natural(z: np.ndarray) -> np.ndarray:
         full = theta.copy()

@@ -75,7 +75,10 @@ def hedge_path(y: Any, x: Any, fit: HedgeFit | RegressionFit) -> HedgePath:
     walk = _hedge_path if isinstance(fit, HedgeFit) else _regression_path
     theta = np.array(fold.params(**fit.params())[0].item(), np.float64)
     out = np.empty((5, len(a)))
-    walk(fold.fresh(), a, b, theta, out)
+    state = fold.fresh()
+    if isinstance(fit, HedgeFit):
+        state["beta_drift"] = fit.beta_drift
+    walk(state, a, b, theta, out)
     return HedgePath(*out)
 
 
