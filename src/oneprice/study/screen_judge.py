@@ -62,10 +62,10 @@ def judge_pairs(
 def why_not(row: PairRow, rules: Rules) -> str:
     """Why a pair cannot be traded whatever its p; empty if it can."""
     low, high = rules.half_life
-    if not low <= row.half_life_unbiased <= high:
-        return f"half-life {row.half_life_unbiased:.3g} steps is outside {low:g}..{high:g}"
     if row.beta <= 0:
         return f"hedge ratio {row.beta:.3g} is not above 0: both legs on one side are no hedge"
+    if not low <= row.half_life_unbiased <= high:
+        return f"half-life {row.half_life_unbiased:.3g} steps is outside {low:g}..{high:g}"
     if row.edge_over_cost < rules.least_edge_over_cost:
         return f"edge {row.edge_over_cost:.2f} times the cost is below {rules.least_edge_over_cost:g}"
     return ""
