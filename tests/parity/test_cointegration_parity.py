@@ -1,0 +1,210 @@
+"""Cointegration tests against statsmodels and arch, and our fast kernels against our plain ones."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneprice.signals.cointegration.baskets import basket_moments, johansen_baskets
+from oneprice.signals.cointegration.engle_granger import engle_granger
+from oneprice.signals.cointegration.gram import pairs_chosen, pairs_fixed, prepare
+from oneprice.signals.cointegration.johansen import johansen
+from oneprice.signals.cointegration.phillips_ouliaris import phillips_ouliaris
+
+ORDERS = {"n": -1, "c": 0, "ct": 1}
+
+
+def block_of(seed: int, n: int, length: int) -> np.ndarray:
+    """Walks, a cointegrated one, and pairs ever nearer to collinear: noise of 1e-1 ... 1e-5 of a step."""
+    rng = np.random.default_rng(seed)
+    x = np.cumsum(rng.standard_normal((n, length)), axis=1) + 50.0
+    for i, noise in zip(range(1, n), (1.0, 1e-1, 1e-2, 3e-3, 1e-3, 1e-5), strict=False):
+        x[i] = (0.5 + i) * x[0] + noise * rng.standard_normal(length)
+    return x
+
+
+def coint(y: np.ndarray, x: np.ndarray, trend: str, lags: int | str) -> Any:
+    from statsmodels.tsa.stattools import coint as oracle
+
+    how = {"autolag": lags} if isinstance(lags, str) else {"maxlag": lags, "autolag": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CollinearityWarning
+        return oracle(y, x, trend=trend, **how)
+
+
+def close(a: float, b: float) -> bool:
+    """Equal within 1e-8 of their size, or both -inf."""
+    return a == b or abs(a - b) <= 1e-8 * max(1.0, abs(b))
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    length=st.integers(40, 400),
+    trend=st.sampled_from(["n", "c", "ct"]),
+    lags=st.sampled_from([0, 1, 3, "aic", "bic"]),
+)
+def test_pairs_equal_statsmodels(seed: int, length: int, trend: str, lags: int | str) -> None:
+    """Every ordered pair, direct and from moments, near-collinear ones by the rule: statistic, slope, p, -inf."""
+    x = block_of(seed, 7, length)
+    m = prepare(x, lags, trend=trend)
+    stat, beta, used = np.empty((7, 7)), np.empty((7, 7)), np.zeros((7, 7), np.int64)
+    if isinstance(lags, str):
+        pairs_chosen(m, m, stat, beta, used)
+    else:
+        pairs_fixed(m, m, stat, beta)
+    assert (np.diag(stat) == -np.inf).all()
+    for i in range(7):
+        for j in range(7):
+            if i == j:
+                continue
+            theirs = coint(x[i], x[j], trend, lags)
+            ours = engle_granger(x[i], x[j], trend=trend, lags=lags, null="surface")
+            assert close(ours.stat, theirs[0]), (i, j, ours.stat, theirs[0])
+            assert close(stat[i, j], theirs[0]), (i, j, stat[i, j], theirs[0])
+            assert ours.p == pytest.approx(theirs[1], abs=1e-8)
+            assert beta[i, j] == pytest.approx(ours.hedge[0], rel=1e-8)
+            if isinstance(lags, str) and np.isfinite(stat[i, j]):
+                assert used[i, j] == ours.lags
+
+
+def test_blocks_of_different_series() -> None:
+    """A block against another, of sizes that are no multiple of the lanes, equals pair by pair."""
+    rng = np.random.default_rng(5)
+    a, b = np.cumsum(rng.standard_normal((5, 150)), axis=1), np.cumsum(rng.standard_normal((37, 150)), axis=1)
+    for lags in (2, "aic"):
+        ma, mb = prepare(a, lags), prepare(b, lags)
+        stat, beta, used = np.empty((5, 37)), np.empty((5, 37)), np.empty((5, 37), np.int64)
+        if lags == "aic":
+            pairs_chosen(ma, mb, stat, beta, used)
+        else:
+            pairs_fixed(ma, mb, stat, beta)
+        for i, j in ((0, 0), (4, 31), (2, 32), (4, 36)):
+            direct = engle_granger(a[i], b[j], lags=lags, null="surface")
+            assert stat[i, j] == pytest.approx(direct.stat, abs=1e-10)
+            assert beta[i, j] == pytest.approx(direct.hedge[0], rel=1e-10)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(3, 5), trend=st.sampled_from(["n", "c", "ct"]))
+def test_several_regressors_equal_statsmodels(seed: int, n: int, trend: str) -> None:
+    """Two to four regressors: statistic and p of the surface for N series."""
+    x = np.cumsum(np.random.default_rng(seed).standard_normal((n, 200)), axis=1)
+    theirs = coint(x[0], x[1:].T, trend, 2)
+    ours = engle_granger(x[0], *x[1:], trend=trend, lags=2, null="surface")
+    assert ours.stat == pytest.approx(theirs[0], abs=1e-8)
+    assert ours.p == pytest.approx(theirs[1], abs=1e-8)
+
+
+def test_slopes_and_errors_equal_statsmodels() -> None:
+    """Least-squares slopes, standard errors, constant and R^2."""
+    from statsmodels.api import OLS, add_constant
+
+    x = np.cumsum(np.random.default_rng(3).standard_normal((3, 300)), axis=1)
+    fit = OLS(x[0], add_constant(x[1:].T, prepend=False)).fit()
+    ours = engle_granger(x[0], x[1], x[2], null="surface")
+    assert ours.hedge == pytest.approx(fit.params[:2], rel=1e-10)
+    assert ours.hedge_se == pytest.approx(fit.bse[:2], rel=1e-10)
+    assert (ours.constant, ours.r_squared) == (pytest.approx(fit.params[2]), pytest.approx(fit.rsquared))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(2, 6),
+    length=st.integers(60, 400),
+    det=st.sampled_from(["n", "c", "ct"]),
+    lags=st.integers(1, 4),
+)
+def test_johansen_equals_statsmodels(seed: int, n: int, length: int, det: str, lags: int) -> None:
+    """Trace, largest, eigenvalues, vectors up to sign and tables; direct and from moments."""
+    from statsmodels.tsa.vector_ar.vecm import coint_johansen
+
+    rng = np.random.default_rng(seed)
+    x = np.cumsum(rng.standard_normal((n, length)), axis=1) + 20.0
+    x[-1] = x[0] + rng.standard_normal(length)
+    theirs = coint_johansen(x.T, ORDERS[det], lags)
+    ours = johansen(x, lags=lags, det=det, draws=19)
+    assert ours.trace == pytest.approx(theirs.lr1, rel=1e-8)
+    assert ours.largest == pytest.approx(theirs.lr2, rel=1e-8)
+    assert ours.eigenvalues == pytest.approx(theirs.eig, rel=1e-8)
+    assert np.abs(ours.vectors) == pytest.approx(np.abs(theirs.evec), rel=1e-6, abs=1e-8)
+    assert np.array(ours.trace_criticals)[:, ::-1] == pytest.approx(theirs.cvt)
+    assert np.array(ours.largest_criticals)[:, ::-1] == pytest.approx(theirs.cvm)
+    trace, largest, first = johansen_baskets(basket_moments(x, lags=lags, det=det), [range(n)])
+    assert trace[0] == pytest.approx(ours.trace, rel=1e-8)
+    assert largest[0] == pytest.approx(ours.largest, rel=1e-8)
+    assert first[0] == pytest.approx(ours.vectors[:, 0], rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("det", ["n", "rc", "c", "ct"])
+def test_johansen_near_collinear(det: str) -> None:
+    """Trace statistics do not change when the series are recombined: (x, y) and (x, 1000 (y - x)).
+
+    The second form is well conditioned, so there statsmodels is an oracle; on the first its moments lose six digits,
+    ours do not.
+    """
+    from statsmodels.tsa.vector_ar.vecm import coint_johansen
+
+    rng = np.random.default_rng(8)
+    x = np.cumsum(rng.standard_normal((2, 500)), axis=1) + 30.0
+    thin = 1e-3 * (x[1] - 0.9 * np.concatenate([[0.0], x[1][:-1]]))
+    near = np.stack([x[0], x[0] + thin])
+    far = np.stack([x[0], 1e3 * (near[1] - near[0])])
+    ours, plain = johansen(near, det=det, draws=19), johansen(far, det=det, draws=19)
+    assert ours.trace == pytest.approx(plain.trace, rel=1e-8)
+    if det != "rc":
+        assert plain.trace == pytest.approx(coint_johansen(far.T, ORDERS[det], 1).lr1, rel=1e-8)
+    trace, _, first = johansen_baskets(basket_moments(near, det=det), [(0, 1)])
+    assert trace[0] == pytest.approx(ours.trace, rel=1e-8)
+    assert first[0] == pytest.approx(ours.vectors[:, 0], rel=1e-6)
+
+
+def test_restricted_constant_from_moments() -> None:
+    """Baskets with the constant inside the relation give the relation of the direct path, constant included."""
+    x = np.cumsum(np.random.default_rng(2).standard_normal((4, 300)), axis=1) + 40.0
+    trace, _, first = johansen_baskets(basket_moments(x, det="rc"), [(0, 2), (3, 1)])
+    for k, basket in enumerate(((0, 2), (3, 1))):
+        direct = johansen(x[list(basket)], det="rc", draws=19)
+        assert trace[k] == pytest.approx(direct.trace, rel=1e-8)
+        assert first[k] == pytest.approx(direct.vectors[:, 0], rel=1e-6)
+
+
+def test_loadings_equal_statsmodels() -> None:
+    """alpha beta' equals that of statsmodels' VECM of rank one."""
+    from statsmodels.tsa.vector_ar.vecm import VECM
+
+    rng = np.random.default_rng(4)
+    x = np.cumsum(rng.standard_normal((3, 400)), axis=1)
+    x[1] = x[0] + rng.standard_normal(400)
+    ours = johansen(x, lags=1, det="c", draws=19)
+    theirs = VECM(x.T, k_ar_diff=1, coint_rank=1, deterministic="co").fit()
+    mine = np.outer(ours.loadings[:, 0], ours.vectors[:, 0])
+    assert mine == pytest.approx(theirs.alpha @ theirs.beta.T, rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(2, 4),
+    trend=st.sampled_from(["n", "c", "ct"]),
+    bandwidth=st.sampled_from([None, 0.0, 5.5]),
+)
+def test_phillips_ouliaris_equals_arch(seed: int, n: int, trend: str, bandwidth: float | None) -> None:
+    """Za, Zt, Pu, Pz and the automatic bandwidth."""
+    from arch.unitroot.cointegration import phillips_ouliaris as oracle
+
+    rng = np.random.default_rng(seed)
+    x = np.cumsum(rng.standard_normal((n, 200)), axis=1) + 20.0
+    x[0] += x[1]
+    ours = phillips_ouliaris(x[0], *x[1:], trend=trend, bandwidth=bandwidth, draws=19)
+    for name in ("Za", "Zt", "Pu", "Pz"):
+        theirs = oracle(x[0], x[1:].T, trend=trend, test_type=name, bandwidth=bandwidth)
+        assert getattr(ours, name.lower()) == pytest.approx(theirs.stat, rel=1e-8)
+        wide = ours.bandwidth_z if name[0] == "Z" else ours.bandwidth_p
+        assert wide == pytest.approx(theirs.bandwidth, rel=1e-8)
