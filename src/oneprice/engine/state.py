@@ -125,6 +125,7 @@ def build(
     init_risk(
         arena, limits, instruments, scales,
         capital=use.capital, report=use.report, fx=use.fx, horizon_ns=use.horizon_ns,
+        strategies=[one.name for one in strategies],
     )  # fmt: skip
     entries = tuple(compile_entry(strategy) for strategy in strategies)
     addresses = np.array([e.address for e in entries], np.int64)

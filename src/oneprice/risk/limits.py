@@ -40,6 +40,9 @@ class LegLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the gate lets through. `legs` overrides by symbol.
 
+    `budgets` gives strategies (by name, or by index as text where a name is not the only one) their own share of
+    legs: underlying units by symbol, 0 to let it only close there. Legs that are not named have that of the leg.
+
     Raises ConfigError for numbers that cannot be limits; use `limits_from` to read them from a mapping with
     errors that name the nearest valid field.
     """
@@ -61,6 +64,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     venue_burst: int = 400
     messages_per_day: int | None = 500_000  # new, amend and cancel messages to a venue in a UTC day
     legs: Mapping[str, LegLimits] = {}
+    budgets: Mapping[str, Mapping[str, float]] = {}
 
     def __post_init__(self) -> None:
         _check(self, "Limits")
@@ -95,7 +99,7 @@ def _convert(values: Mapping[str, Any], kind: type, where: str) -> Any:
 def _check(limits: Any, where: str) -> None:
     for name in limits.__struct_fields__:
         value = getattr(limits, name)
-        if name == "legs" or value is None or isinstance(value, bool):
+        if name in ("legs", "budgets") or value is None or isinstance(value, bool):
             continue
         if isinstance(value, str) or not math.isfinite(value) or value < 0:
             raise ConfigError(
@@ -105,11 +109,17 @@ def _check(limits: Any, where: str) -> None:
             raise ConfigError(f"{where}.{name}: expected more than 0, got {value!r}")
 
 
-def fill_limits(arena: Arena, limits: Limits, instruments: Sequence[Instrument], scales: Scales) -> None:
-    """Write limits into the gate, and each strategy's budget: the position limit of the leg.
+def fill_limits(
+    arena: Arena,
+    limits: Limits,
+    instruments: Sequence[Instrument],
+    scales: Scales,
+    strategies: Sequence[str] = (),
+) -> None:
+    """Write limits into the gate, and each strategy's budget: its own where given, else the leg's position limit.
 
-    Needs `records.lay` first. Raises ConfigError for a leg that does not exist and for a position limit
-    beyond what `to_legs` proved safe from overflow.
+    `strategies` are the names that budgets may use, in order. Needs `records.lay` first. Raises ConfigError for a
+    leg or strategy that does not exist, a name that several strategies have, and a position limit beyond what `to_legs` proved safe from overflow.
     """
     symbols = [one.symbol for one in instruments]
     for name in limits.legs:
@@ -132,12 +142,35 @@ def fill_limits(arena: Arena, limits: Limits, instruments: Sequence[Instrument],
         arena.section("positions", POSITION).reshape(-1, len(legs))["budget_lots"][:, i] = rows[i][
             "position_lots"
         ]
+    _fill_budgets(arena, limits.budgets, strategies, symbols)
     for row in arena.section("venue_limits", VENUE_LIMITS):
         row["gross_limit"] = _units(scales, report, limits.venue_gross_value, "venue_gross_value")
         row["rate_per_s"] = NO_LIMIT if limits.venue_orders_per_s is None else limits.venue_orders_per_s
         row["burst"] = limits.venue_burst
         row["tokens_e9"] = limits.venue_burst * 1_000_000_000
         row["message_cap"] = NO_LIMIT if limits.messages_per_day is None else limits.messages_per_day
+
+
+def _fill_budgets(
+    arena: Arena, budgets: Mapping[str, Mapping[str, float]], strategies: Sequence[str], symbols: Sequence[str]
+) -> None:
+    """Each budget in lots, no more than the leg's position limit."""
+    legs, rows = arena.section("legs", LEG), arena.section("leg_limits", LEG_LIMITS)
+    positions = arena.section("positions", POSITION).reshape(-1, len(legs))
+    for name, own in budgets.items():
+        at = [k for k, known in enumerate(strategies) if name in (known, str(k))]
+        if not at:
+            raise unknown_name("strategy in limits.budgets", name, list(strategies))
+        if len(at) > 1:
+            raise ConfigError(f"limits.budgets: {len(at)} strategies are called {name!r}: use their index, e.g. '0'")
+        for symbol, qty in own.items():
+            if symbol not in symbols:
+                raise unknown_name(f"leg in limits.budgets[{name!r}]", symbol, list(symbols))
+            if not (math.isfinite(qty) and qty >= 0):
+                raise ConfigError(f"limits.budgets[{name!r}][{symbol!r}]: expected a finite 0 or more, got {qty!r}")
+            i = symbols.index(symbol)
+            room = int(rows[i]["position_lots"])
+            positions[at[0], i]["budget_lots"] = min(_lots(legs[i], qty, room), room)
 
 
 def _merged(limits: Limits, own: LegLimits) -> dict[str, Any]:

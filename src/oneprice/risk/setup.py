@@ -23,16 +23,17 @@ def init(
     report: str = "",
     fx: Mapping[str, Number] | None = None,
     horizon_ns: int = 1_000_000_000,
+    strategies: Sequence[str] = (),
 ) -> None:
     """Make `s.gate` and `s.ledger` ready; the arena must have its HEAD counts, legs, positions and our
     sections.
 
     `capital` in the report currency, on the first venue or by venue: an opening balance, not a posting.
-    `report`, `fx` and `horizon_ns` as in `records.lay`. Raises ConfigError for what is missing, misspelt or
-    impossible.
+    `report`, `fx` and `horizon_ns` as in `records.lay`; `strategies` are the names that `limits.budgets` may use.
+    Raises ConfigError for what is missing, misspelt or impossible.
     """
     lay(arena, scales, report=report, fx=fx, horizon_ns=horizon_ns)
-    fill_limits(arena, limits, instruments, scales)
+    fill_limits(arena, limits, instruments, scales, strategies)
     state = arena.state[0]
     c = int(state["ledger"]["report"])
     n_currencies = len(scales.currencies)
