@@ -119,7 +119,8 @@ def fill_limits(
     """Write limits into the gate, and each strategy's budget: its own where given, else the leg's position limit.
 
     `strategies` are the names that budgets may use, in order. Needs `records.lay` first. Raises ConfigError for a
-    leg or strategy that does not exist, a name that several strategies have, and a position limit beyond what `to_legs` proved safe from overflow.
+    leg or strategy that does not exist, a name that several strategies have, and a position limit beyond what
+    `to_legs` proved safe from overflow.
     """
     symbols = [one.symbol for one in instruments]
     for name in limits.legs:
