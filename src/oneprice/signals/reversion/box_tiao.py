@@ -76,7 +76,7 @@ def predictable(series: Any) -> Predictable:
     least = float(np.linalg.eigvalsh(cov / np.outer(scale, scale))[0])
     if least < WORST:
         pair = _twins(cov / np.outer(scale, scale))
-        raise DataError(f"Box-Tiao: expected series that do not determine each other, rows {pair} are nearest; drop one")
+        raise DataError(f"Box-Tiao: expected series that do not determine each other, nearest are rows {pair}")
     coefficients = np.linalg.lstsq(c[:, :-1].T, c[:, 1:].T, rcond=None)[0]  # x_{t+1}' = x_t' coefficients
     return Predictable(cov, coefficients.T @ cov @ coefficients, centre)
 

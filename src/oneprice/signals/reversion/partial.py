@@ -23,6 +23,7 @@ from oneprice.signals.reversion.partial_filter import innovations, ratios, ratio
 
 LEAST = 40
 MOST_HEDGES = 8
+EXACT = 1e-13  # smallest eigenvalue of the correlation of moves that is still told from 0
 SEED = 20_240_219
 
 
@@ -81,6 +82,10 @@ def columns_of(y: Any, x: Any) -> np.ndarray:
     if len(others) > MOST_HEDGES:
         raise DataError(f"partial cointegration: expected at most {MOST_HEDGES} hedges, got {len(others)}")
     rows = np.concatenate([first[None, :], others])
+    moves = np.diff(rows, axis=1)
+    moves /= np.linalg.norm(moves, axis=1, keepdims=True)
+    if np.linalg.eigvalsh(moves @ moves.T)[0] < EXACT:
+        raise DataError("partial cointegration: expected series that move on their own, one is an exact combination")
     return np.ascontiguousarray(rows - rows[:, :1])
 
 
@@ -96,8 +101,6 @@ def fit_partial(y: Any, x: Any = None) -> Partial:
     columns = columns_of(y, x)
     found = np.empty(6)
     ratios(columns, found)
-    if not math.isfinite(found[2]):
-        raise DataError("partial cointegration: expected a spread that moves, y is an exact combination of x")
     rho, walk = float(found[3]), float(found[4])
     k = len(columns)
     gram = np.empty((k, k))
@@ -147,7 +150,7 @@ def null_ratios(n: int, hedges: int, rho: float, draws: int) -> tuple[np.ndarray
     """
     if n < LEAST or draws < 1 or not -1.0 < rho <= 1.0:
         raise ConfigError(f"partial null: expected n >= {LEAST}, draws >= 1, rho in (-1, 1], got {n}, {draws}, {rho}")
-    rng = np.random.default_rng((SEED, n, hedges, int(round(1e4 * (rho + 1.0)))))
+    rng = np.random.default_rng((SEED, n, hedges, round(1e4 * (rho + 1.0))))
     sets = rng.standard_normal((draws, hedges + 1, n))
     sets[:, 1:] = np.cumsum(sets[:, 1:], axis=2)
     if rho == 1.0:

@@ -24,6 +24,7 @@ from oneprice.core.jit import njit
 
 FASTEST, SLOWEST = -0.9, 0.9995  # of rho
 LEAST_STEP = 1e-6
+SETTLED = 1e-15
 
 
 @njit
@@ -38,16 +39,25 @@ def innovations(columns: Any, rho: float, walk: float, gram: Any) -> float:
     p = (1.0 - walk) / (1.0 - rho * rho)
     slow = 1.0 - rho
     logs = 0.0
+    f, gain, share, last = 1.0, 0.0, 1.0, -1.0
+    steady = False
     for t in range(1, n):
-        f = slow * slow * p + 1.0
-        gain = ((1.0 - walk) - rho * slow * p) / f
-        logs += math.log(f)
+        if not steady:  # p settles after a few multiples of the half-life; what follows needs no division or log
+            f = slow * slow * p + 1.0
+            gain = ((1.0 - walk) - rho * slow * p) / f
+            share = 1.0 / f
+            last = p
+            p = rho * rho * p + (1.0 - walk) - gain * gain * f
+            steady = abs(p - last) <= SETTLED * abs(p)
+            if steady:
+                logs += (n - t) * math.log(f)
+            else:
+                logs += math.log(f)
         for i in range(k):
             v[i] = columns[i, t] - columns[i, t - 1] + slow * m[i]
             m[i] = rho * m[i] + gain * v[i]
             for j in range(i + 1):
-                gram[i, j] += v[i] * v[j] / f
-        p = rho * rho * p + (1.0 - walk) - gain * gain * f
+                gram[i, j] += share * v[i] * v[j]
     for i in range(k):
         for j in range(i):
             gram[j, i] = gram[i, j]

@@ -1,8 +1,8 @@
 """Bands when the reversion is only estimated: the profit rate averaged over what kappa may be, net of cost and stop.
 
-A rule with a stop at +-L, an opening at +-x and a close at e (0: the level, -x: reverse) is a renewal process. After
-a stop the relation is fitted anew and the spread counts from there. With the scale function S and the expected exit
-time P(x) from the level through +-x, optional stopping gives, for one round trip,
+A rule with a stop at +-L, an opening at +-x and a close at e (0: the level, -x: reverse) is a renewal process: after
+a stop the relation is dropped and the capital goes to another of the same kind, which starts at its level. With the
+scale function S and the expected exit time P(x) from the level through +-x, optional stopping gives, a round trip,
 
     p = (S(x) - S(e)) / (S(L) - S(e))        the chance of the stop
     E[profit] = (x - e) - p (L - e) - c
