@@ -175,15 +175,23 @@ class _Search:
 
 
 def _least(loss: Any, starts: list[list[float]], bounds: list[tuple[float, float]]) -> tuple[np.ndarray, float]:
-    """The least of `loss` from the best of `starts`."""
+    """The least of `loss`. A slow spread under a still hedge and a fast one under a moving hedge are two hills: the
+    best start of each first coordinate is climbed, the best summit polished without derivatives.
+    """
     from scipy.optimize import minimize
 
-    best = min(starts, key=loss)
-    found = minimize(loss, best, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-11, "gtol": 1e-6})
-    polished = minimize(
-        loss, found.x, method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 400}
-    )
-    return (polished.x, float(polished.fun)) if polished.fun < found.fun else (found.x, float(found.fun))
+    value = {tuple(s): loss(s) for s in starts}
+    found = []
+    for first in sorted({s[0] for s in starts}):
+        start = min((s for s in value if s[0] == first), key=lambda s: value[s])
+        found.append(
+            minimize(loss, np.array(start), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-9, "gtol": 1e-5})
+        )
+    best = min(found, key=lambda f: f.fun)
+    options = {"xatol": 1e-4, "fatol": 1e-6, "maxiter": 400}
+    polished = minimize(loss, best.x, method="Nelder-Mead", bounds=bounds, options=options)
+    best = min((best, polished), key=lambda f: f.fun)
+    return np.asarray(best.x), float(best.fun)
 
 
 def _fit_one(search: _Search, model: str) -> tuple[np.ndarray, float]:
