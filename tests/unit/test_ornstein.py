@@ -18,7 +18,14 @@ from oneprice.signals.reversion.ornstein import (
     s_scores,
     walk_percentile,
 )
-from oneprice.signals.reversion.slopes import ar1_slopes, residual_slopes, slope_law, slope_of, walk_slopes
+from oneprice.signals.reversion.slopes import (
+    ar1_slopes,
+    fitted_slopes,
+    residual_slopes,
+    slope_law,
+    slope_of,
+    walk_slopes,
+)
 
 DAY = 1.0 / 252.0
 
@@ -88,6 +95,27 @@ def test_the_interval_covers(n: int, kappa: float) -> None:
     assert np.mean(naive > kappa) > 2.0 * np.mean(fits["kappa_low"] > kappa), "a normal interval sits too high"
 
 
+@pytest.mark.parametrize(("n", "half_life"), [(250, 10.0), (250, 40.0), (500, 20.0)])
+def test_the_interval_of_a_regression_residual_covers(n: int, half_life: float) -> None:
+    """Hedge and spread from one sample: 93.5 to 97 % with `series` 2, the median half-life right within 10 %.
+
+    The interval that takes the residual for a given spread covers less, and its half-life is too short.
+    """
+    kappa = math.log(2.0) / half_life
+    u = ou_paths(kappa, n, 3_000, n, dt=1.0)
+    x = np.cumsum(np.random.default_rng(n + 1).standard_normal(u.shape), axis=1)
+    x -= x.mean(axis=1, keepdims=True)
+    y = 2.0 * x + u
+    rest = y - x * ((x * y).sum(axis=1) / (x * x).sum(axis=1))[:, None]
+    found = {}
+    for series in (1, 2):
+        fits = ou_block(rest, 1.0, series=series)
+        held = np.mean((fits["kappa_low"] <= kappa) & (kappa <= fits["kappa_high"]))
+        found[series] = held, math.log(2.0) / np.median(fits["kappa_unbiased"])
+    assert 0.935 < found[2][0] < 0.97
+    assert found[2][1] == pytest.approx(half_life, rel=0.1) and found[1][1] < 0.95 * found[2][1]
+
+
 def test_a_walk_is_covered_too() -> None:
     """On random walks the interval reaches an infinite half-life in 97.5 % of 4,000 samples of 250."""
     walks = np.cumsum(np.random.default_rng(5).standard_normal((4_000, 250)), axis=1)
@@ -140,6 +168,19 @@ def test_the_law_of_the_slope_against_a_plain_simulation() -> None:
             for t in range(1, 40):
                 x[t] = b * x[t - 1] + shocks[p, t]
             assert out[i, p] == pytest.approx(np.polyfit(x[:-1], x[1:], 1)[0], abs=1e-10)
+    others = np.cumsum(np.random.default_rng(9).standard_normal((5, 2, 40)), axis=2)
+    plain = np.empty((3, 5))
+    for i, b in enumerate(slopes):
+        for p in range(5):
+            x = np.empty(40)
+            x[0] = shocks[p, 0] / math.sqrt(1.0 - b * b) if b < 1.0 else 0.0
+            for t in range(1, 40):
+                x[t] = b * x[t - 1] + shocks[p, t]
+            z = np.column_stack([np.ones(40), *others[p]])
+            rest = x - z @ np.linalg.lstsq(z, x, rcond=None)[0]
+            plain[i, p] = np.polyfit(rest[:-1], rest[1:], 1)[0]
+    fitted_slopes(shocks, others.copy(), slopes, out)
+    assert out == pytest.approx(plain, abs=1e-9)
     law = slope_law(100)
     rows = [law.quantile(level) for level in (0.025, 0.5, 0.975)]
     assert all(np.all(np.diff(r) >= 0.0) for r in rows) and np.all(rows[0] < rows[1]) and np.all(rows[1] < rows[2])

@@ -29,6 +29,7 @@ LEAST = 20  # observations
 OU = record(
     [
         ("n", "i8"),  # observations
+        ("series", "i8"),  # how many were regressed on each other to make the spread; 1: none
         ("slope", "f8"),  # b
         ("kappa", "f8"),  # 1 / time, -ln(b) / dt; <= 0: no reversion seen; inf: b <= 0
         ("level", "f8"),  # the mean, units of the spread; NaN without reversion
@@ -59,24 +60,21 @@ def ou_block(spreads: Any, dt: float, *, series: int = 1, confidence: float = 0.
     ----------
     spreads: float64 [n, T], one spread a row, equally spaced, T >= 20. dt: time between observations in the
     unit wanted for kappa and half-lives (1: bars; 1 / 252: years of daily bars). series: how many series were
-    regressed on each other to make the spread on these same observations (1: weights from outside), for the
-    percentile only. confidence: of the interval.
+    regressed on each other to make the spread on these same observations (1: weights from outside, 2: a pair, at
+    most 12): such a residual looks faster than its spread is, and interval, median and percentile allow for it.
+    confidence: of the interval.
 
     Returns
     -------
     Records of OU, shape [n]. Raises DataError for holes, constant or short rows.
-
-    Notes
-    -----
-    The interval is that of a spread with given weights. A residual of a regression on the same sample is
-    faster than its spread: read its percentile with `series`, and its interval as too optimistic.
     """
     x = rows_of(spreads, LEAST, "ou")
     step = positive("dt", dt)
     tail = 0.5 * (1.0 - share("confidence", confidence))
     out = np.zeros(len(x), OU)
     fit_rows(x, step, out)
-    law = slope_law(x.shape[1])
+    law = slope_law(x.shape[1], series)
+    out["series"] = series
     b = out["slope"]
     with np.errstate(divide="ignore"):
         for name, level in (("unbiased", 0.5), ("low", tail), ("high", 1.0 - tail)):

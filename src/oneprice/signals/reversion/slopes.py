@@ -2,10 +2,11 @@
 
 The least-squares slope with an intercept, given the true slope b and the number of observations n, has a law
 that depends on neither the level nor the scale, but is skewed and biased towards reversion, and at b = 1 not
-normal at all. `slope_law(n)` draws it on a grid of b from stationarity (at b = 1 the walk) with the same
-shocks for all b, so that its quantiles move smoothly with b and can be inverted. `walk_slopes(n, series)` is
-the law on random walks, of a spread given from outside (series = 1) or of the residual of a regression
-among `series` independent walks, which looks faster still. Both are kept per length in the process.
+normal at all. `slope_law` draws it on a grid of b from stationarity (at b = 1 the walk) with the same shocks for
+all b, so that its quantiles move smoothly with b and can be inverted. A spread given from outside has series = 1;
+a residual of a regression of one series on others over the same observations looks faster still, and its law is
+that of an AR(1) regressed on series - 1 independent walks (at b = 1: a spurious regression). `walk_slopes` are
+many more draws of b = 1. Both are kept per length in the process.
 
 Inverting a simulated law: Andrews (1993), doi:10.2307/2951781; Hansen (1999), doi:10.1162/003465399558463.
 """
@@ -23,19 +24,21 @@ from oneprice.core.jit import njit
 
 PATHS, FEWEST_PATHS = 10_000, 1_000
 STEPS = 10_000_000  # draws spent on one law: long series get fewer paths, and need fewer
+FITTED_STEPS = 4_000_000  # for residuals, which cost more
 CHUNK = 500
 GRID = 44
 WALKS = 20_000
-MOST_SERIES = 8
+MOST_SERIES = 12
 SEED = 20_240_217
 
 
 class SlopeLaw(msgspec.Struct, frozen=True):
-    """`slopes` [G] true slopes rising from 0 to 1; `drawn` [G, paths] sorted estimates for each; `n` observations."""
+    """`slopes` [G] true slopes rising from 0 to 1; `drawn` [G, paths] sorted estimates for each."""
 
     slopes: np.ndarray
     drawn: np.ndarray
     n: int
+    series: int
 
     def quantile(self, level: float) -> np.ndarray:
         """The `level` quantile of the estimate for each true slope, float64 [G], non-decreasing."""
@@ -105,22 +108,98 @@ def slope_of(x: Any) -> float:
     return top / bottom
 
 
+@njit
+def fitted_slopes(shocks: Any, others: Any, slopes: Any, out: Any) -> None:
+    """As `ar1_slopes` after a regression on others [paths, k, n], which are made orthonormal in place."""
+    n_paths, n = shocks.shape
+    k = others.shape[1]
+    g = len(slopes)
+    u = np.empty((n, g))
+    c = np.empty((k, g))
+    r = np.empty(g)
+    x = np.empty(g)
+    before = np.empty(g)
+    sums = np.empty(g)
+    squares = np.empty(g)
+    cross = np.empty(g)
+    for p in range(n_paths):
+        orthonormal(others[p])
+        c[:] = 0.0
+        for i in range(g):
+            b = slopes[i]
+            x[i] = shocks[p, 0] / np.sqrt(1.0 - b * b) if b < 1.0 else 0.0
+            before[i] = x[i]
+        for t in range(n):
+            if t > 0:
+                for i in range(g):
+                    x[i] = slopes[i] * x[i] + shocks[p, t]
+            for i in range(g):
+                u[t, i] = x[i] - before[i]
+            for j in range(k):
+                for i in range(g):
+                    c[j, i] += others[p, j, t] * u[t, i]
+        sums[:] = 0.0
+        squares[:] = 0.0
+        cross[:] = 0.0
+        for t in range(n):
+            for i in range(g):
+                r[i] = u[t, i]
+            for j in range(k):
+                for i in range(g):
+                    r[i] -= c[j, i] * others[p, j, t]
+            if t > 0:
+                for i in range(g):
+                    sums[i] += before[i]
+                    squares[i] += before[i] * before[i]
+                    cross[i] += before[i] * r[i]
+            else:
+                for i in range(g):
+                    x[i] = r[i]  # the first residual: the lead sums are the lag sums less it
+            for i in range(g):
+                before[i] = r[i]
+        m = n - 1
+        for i in range(g):
+            lead = sums[i] - x[i] + before[i]
+            out[i, p] = (cross[i] - sums[i] * lead / m) / (squares[i] - sums[i] * sums[i] / m)
+
+
+@njit
+def orthonormal(rows: Any) -> None:
+    """Demean rows [k, n] and make them orthonormal, in place: modified Gram-Schmidt."""
+    for j in range(len(rows)):
+        v = rows[j]
+        v -= v.mean()
+        for i in range(j):
+            project_out(v, rows[i])
+        v /= np.sqrt((v * v).sum())
+
+
 @lru_cache(maxsize=64)
-def slope_law(n: int, paths: int = 0) -> SlopeLaw:
-    """The law of the slope for n observations (n >= 8), with `paths` draws a grid point (0: by length)."""
-    if n < 8:
-        raise ConfigError(f"slope law: expected at least 8 observations, got {n}")
-    m = paths or max(FEWEST_PATHS, min(PATHS, STEPS // n))
+def slope_law(n: int, series: int = 1) -> SlopeLaw:
+    """The law of the slope for n observations of a spread (series = 1) or of a residual among `series`."""
+    check_walks(n, series)
+    m = max(FEWEST_PATHS, min(PATHS, (STEPS if series == 1 else FITTED_STEPS) // n))
     far = np.geomspace(min(0.25 / n, 0.01), 1.0, GRID - 1)
     slopes = np.concatenate([1.0 - far[::-1], [1.0]])
     drawn = np.empty((GRID, m))
-    rng = np.random.default_rng((SEED, n))
+    rng = np.random.default_rng((SEED, n, series))
     for a in range(0, m, CHUNK):
         part = np.empty((GRID, min(CHUNK, m - a)))
-        ar1_slopes(rng.standard_normal((part.shape[1], n)), slopes, part)
+        shocks = rng.standard_normal((part.shape[1], n))
+        if series == 1:
+            ar1_slopes(shocks, slopes, part)
+        else:
+            others = np.cumsum(rng.standard_normal((part.shape[1], series - 1, n)), axis=2)
+            fitted_slopes(shocks, others, slopes, part)
         drawn[:, a : a + CHUNK] = part
     drawn.sort(axis=1)
-    return SlopeLaw(slopes, drawn, n)
+    return SlopeLaw(slopes, drawn, n, series)
+
+
+def check_walks(n: int, series: int) -> None:
+    """ConfigError unless 1 <= series <= 12 and n >= 8 + series."""
+    if not 1 <= series <= MOST_SERIES or n < 8 + series:
+        raise ConfigError(f"walks: expected 1 to {MOST_SERIES} series and n >= 8 + series, got {series} and {n}")
 
 
 @lru_cache(maxsize=64)
@@ -130,11 +209,10 @@ def walk_slopes(n: int, series: int = 1) -> np.ndarray:
     series: 1 for a spread whose weights come from outside the sample; N for the residual of one walk on
     N - 1 others and a constant, fitted on the same sample.
     """
-    if not 1 <= series <= MOST_SERIES or n < 8 + series:
-        raise ConfigError(f"walks: expected 1 to {MOST_SERIES} series and n >= 8 + series, got {series} and {n}")
+    check_walks(n, series)
     m = max(FEWEST_PATHS, min(WALKS, 2 * STEPS // n))
     out = np.empty(m)
-    rng = np.random.default_rng((SEED, n, series))
+    rng = np.random.default_rng((SEED, n, series, 1))
     for a in range(0, m, CHUNK):
         k = min(CHUNK, m - a)
         walks = np.cumsum(rng.standard_normal((k, series, n)), axis=2)

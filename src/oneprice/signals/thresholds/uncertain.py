@@ -67,7 +67,7 @@ def kappa_nodes(fit: Any, dt: float, count: int = 64) -> Nodes:
     step = positive("dt", dt)
     if count < 2:
         raise ConfigError(f"kappa_nodes: expected 2 nodes or more, got {count}")
-    law = slope_law(int(fit["n"]))
+    law = slope_law(int(fit["n"]), int(fit["series"]))
     levels = (np.arange(count) + 0.5) / count
     slopes = np.array([float(law.invert(fit["slope"], level)) for level in levels])
     slopes = np.clip(slopes, FASTEST, 1.0)
