@@ -107,14 +107,14 @@ def fold(s: Any, ev: Any, entries: int) -> int:
     return fault
 
 
-@njit
+@njit(forceinline=True)
 def on_market(s: Any, ev: Any, entries: Any) -> int:
     """A row of a venue's feed: book, touch, packages waiting on the leg, then its subscribers."""
     i = ev.leg
     leg = leg_of(s, i)
     if ev.kind <= TOP and leg.book_off != 0:
         b = book.book_at(address_of(s) + leg.book_off)
-        book.book_row(b, ev)
+        book.book_row_inline(b, ev)
         if ev.flag_bits & LAST == 0:
             return 0
         touch.touch_from_book(leg, b, ev)
@@ -139,7 +139,7 @@ def on_market(s: Any, ev: Any, entries: Any) -> int:
     return fault
 
 
-@njit
+@njit(forceinline=True)
 def refresh(s: Any, k: int, slot: int, i: int) -> None:
     """Write strategy k's float view of leg i, its number too: the strategy may have written over it."""
     v = view_of(s, k, slot)

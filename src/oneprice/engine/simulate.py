@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from oneprice.core.address import address_of
-from oneprice.core.arena import EVENT_BYTES, ROW_BYTES, SINK_BYTES, event_at, row_at, sink_of
+from oneprice.core.arena import EVENT_BYTES, ROW_BYTES, SINK_BYTES, event_at, leg_of, row_at, sink_of
 from oneprice.core.jit import njit
-from oneprice.core.records import COMMAND, TIMER, record
+from oneprice.core.records import BOOK, COMMAND, LAST, TIMER, record
 from oneprice.engine import merge
 from oneprice.engine.local import fold
 from oneprice.execution import exchange
+from oneprice.market import book
 
 DONE, FIT_DUE, SINK_FULL, GUARD, CHUNK = 0, 1, 2, 3, 4
 ROWS_AN_EVENT = 4096  # room left in the sink before each event
+AHEAD = 8  # rows: how early a level is asked for
 
 DRIVE = record(
     [
@@ -138,11 +140,20 @@ def run_stream(s: Any, d: Any, rows: int, span: Any, until: int, entries: int) -
     sink = sink_of(s)
     before = sink.n_rows
     timer = s.blotter.timer_next_ns
+    off = leg_of(s, event_at(rows + at * EVENT_BYTES).leg).book_off
+    b = book.book_at(address_of(s) + off)
     while at < last:
         ev = event_at(rows + at * EVENT_BYTES)
         if ev.receive_ns >= until:
             break
         at += 1
+        if off != 0:
+            if at + AHEAD < last:
+                book.fetch_level(b, event_at(rows + (at + AHEAD) * EVENT_BYTES))
+            if ev.kind == BOOK and ev.flag_bits & LAST == 0:  # as `fold` does, without the call
+                s.n_events += 1
+                book.book_row_inline(b, ev)
+                continue
         d.fault = fold(s, ev, entries)
         if sink.n_rows != before or s.blotter.timer_next_ns != timer or d.fault != 0:
             break

@@ -29,7 +29,7 @@ from oneprice.risk.setup import init as init_risk
 SEEN = record([("words", "i8", (EVENT.itemsize // 8,))])  # the copy of the event that strategies are shown
 STATE = state_dtype(("seen", SEEN), ("blotter", BLOTTER), ("gate", GATE), ("ledger", LEDGER))
 state_at = record_at(STATE)
-FAR_LOG2 = 10
+FAR_LOG2 = 12
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numba import carray
+from numba import types
 
-from oneprice.core.address import address_of, pointer, words_at
+from oneprice.core.address import address_of, intrinsic, words_at
 from oneprice.core.arena import EVENT_BYTES, event_at
 from oneprice.core.jit import njit
 from oneprice.core.records import (
@@ -57,11 +56,12 @@ from oneprice.execution.venue_state import (
     entry_latency,
     exchange_at,
     exleg_of,
+    known_of,
     ring_head,
     ring_head_ns,
     ring_pop,
 )
-from oneprice.market.book import book_at, book_row
+from oneprice.market.book import book_at, book_row, book_row_inline, fetch_level, prefetch
 
 __all__ = [
     "ExchangeHalf",
@@ -77,6 +77,20 @@ __all__ = [
     "ring_head_ns",
     "ring_pop",
 ]
+
+
+AHEAD = 8  # rows: how early a level is asked for
+LOOK_AHEAD = 16  # rows looked at for the next that meets us
+
+
+@intrinsic
+def int32_at(typing_context: Any, address: Any) -> Any:
+    """int32 numbers at an address (the exchange order of a tape)."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.int32)(types.intp), build
 
 
 @njit
@@ -98,6 +112,7 @@ def ex_send(x: Any, now_ns: int, r: Any) -> None:
         ev.reason = X_BUSY
         return
     e.last_arrive_ns = arrive
+    prefetch(address_of(known_of(x, r.client_id)))
     c = e.commands[(e.cmd_head + e.n_commands) & (N_COMMANDS - 1)]
     e.n_commands += 1
     c.arrive_ns = arrive
@@ -135,7 +150,7 @@ def ex_advance(x: Any, tapes: Any, until_ns: int) -> None:
             x.n_active -= 1
             active[k] = active[x.n_active]
             continue
-        due = min(due, due_of(e))
+        due = min(due, due_of(x, i, tapes))
         k += 1
     x.next_due_ns = due
 
@@ -155,58 +170,167 @@ def ex_catch_up(x: Any, tapes: Any, until_ns: int) -> None:
 
 
 @njit
-def due_of(e: Any) -> int:
+def due_of(x: Any, i: int, tapes: Any) -> int:
     """Lower bound of the receive time of a leg's next answer: only commands and met orders answer."""
+    e = exleg_of(x, i)
     first = e.commands[e.cmd_head].arrive_ns if e.n_commands > 0 else INF
-    if e.n_resting > 0:
-        first = min(first, e.row_ns)
+    if e.n_resting > 0 and e.row_ns < first:
+        first = met_ns(x, i, tapes, first)
     return INF if first == INF else first + e.least_response_ns
 
 
 @njit
-def row_time(e: Any, i: int, tapes: Any) -> int:
-    """Exchange time of the leg's next row, never before the last one's; INF at the end of the tape."""
-    if e.cursor >= tapes[i, 1]:
-        return INF
-    ev = event_at(tapes[i, 0] + row_index(e, i, tapes) * EVENT_BYTES)
-    t = ev.exchange_ns + e.leg.clock_offset_ns if ev.exchange_ns > 0 else ev.receive_ns
-    return max(t, e.clock_ns)
+def met_ns(x: Any, i: int, tapes: Any, before_ns: int) -> int:
+    """Lower bound of the time of the next row that may fill or end a resting order of a leg, or `before_ns`.
+
+    A few rows ahead are looked at. One meets us if it is a trade that reaches our prices, sets a level on the other
+    side that does, or is of a rare kind. No other row can bring an opposite touch to us: as long as none stands at
+    our prices now, one has to be set there first.
+    """
+    e = exleg_of(x, i)
+    if e.resync != 0 or e.bars != 0 or reached(e):
+        return e.row_ns
+    if e.book_off != 0 and book_at(address_of(x) + e.book_off).overlay != 0:
+        return e.row_ns  # depth that the laid TOP hides may come back
+    n = tapes[i, 1]
+    order = int32_at(tapes[i, 2])
+    at = max(e.clear_to, e.cursor)
+    last = min(n, e.cursor + LOOK_AHEAD)
+    while at < last:
+        ev = event_at(tapes[i, 0] + (at if tapes[i, 2] == 0 else order[at]) * EVENT_BYTES)
+        if meets(e, ev) or venue_ns(e, ev) >= before_ns:
+            break
+        at += 1
+    e.clear_to = at
+    if at >= n:
+        return before_ns
+    ev = event_at(tapes[i, 0] + (at if tapes[i, 2] == 0 else order[at]) * EVENT_BYTES)
+    return min(max(e.row_ns, venue_ns(e, ev)), before_ns)
+
+
+@njit(forceinline=True)
+def meets(e: Any, ev: Any) -> bool:
+    """Whether a row may fill or end a resting order, if none is reached before it."""
+    kind = ev.kind
+    if kind == BOOK:
+        if ev.flag_bits & CLEAR:
+            return True
+        return ev.qty > 0 and (ev.price >= e.low_sell if ev.side > 0 else ev.price <= e.top_buy)
+    if kind == TRADE:
+        return (ev.side <= 0 and ev.price <= e.top_buy) or (ev.side >= 0 and ev.price >= e.low_sell)
+    return True
+
+
+@njit(forceinline=True)
+def venue_ns(e: Any, ev: Any) -> int:
+    """When the venue made a row, on the local clock."""
+    return ev.exchange_ns + e.leg.clock_offset_ns if ev.exchange_ns > 0 else ev.receive_ns
 
 
 @njit
-def row_index(e: Any, i: int, tapes: Any) -> int:
-    """Where in the file the leg's next row lies."""
-    if tapes[i, 2] == 0:
-        return e.cursor
-    return carray(pointer(tapes[i, 2]), tapes[i, 1], np.int32)[e.cursor]
+def begin_leg(e: Any, i: int, tapes: Any) -> None:
+    """A leg stands before the first row of its tape."""
+    e.started = 1
+    e.cursor = tapes[i, 3]
+    e.row_ns = INF
+    if e.cursor < tapes[i, 1]:
+        first = e.cursor if tapes[i, 2] == 0 else int32_at(tapes[i, 2])[e.cursor]
+        ev = event_at(tapes[i, 0] + first * EVENT_BYTES)
+        e.row_ns = venue_ns(e, ev)
+        e.bars = 1 if ev.kind == BAR else 0
 
 
 @njit
 def advance_leg(x: Any, i: int, tapes: Any, until_ns: int) -> None:
     """One leg up to `until_ns`: rows and commands in time order, rows first at equal ns."""
     e = exleg_of(x, i)
-    rows = tapes[i, 0]
     if e.started == 0:
-        e.started = 1
-        e.cursor = tapes[i, 3]
-        e.row_ns = row_time(e, i, tapes)
-        e.bars = 1 if e.row_ns != INF and event_at(rows + row_index(e, i, tapes) * EVENT_BYTES).kind == BAR else 0
+        begin_leg(e, i, tapes)
     while True:
         arrive = e.commands[e.cmd_head].arrive_ns if e.n_commands > 0 else INF
-        if e.row_ns <= arrive:
-            if e.row_ns > until_ns or e.row_ns == INF:
-                return
-            e.clock_ns = e.row_ns
-            on_row(x, i, event_at(rows + row_index(e, i, tapes) * EVENT_BYTES), e.row_ns)
-            e.cursor += 1
-            e.row_ns = row_time(e, i, tapes)
+        bound = min(until_ns, arrive)
+        if e.row_ns <= bound and e.row_ns != INF:
+            advance_rows(x, i, tapes, bound)
+        if arrive > until_ns or arrive == INF:
+            return
+        c = e.commands[e.cmd_head]
+        e.cmd_head = (e.cmd_head + 1) & (N_COMMANDS - 1)
+        e.n_commands -= 1
+        on_command(x, i, c)
+
+
+@njit
+def advance_rows(x: Any, i: int, tapes: Any, bound_ns: int) -> None:
+    """The market's rows of a leg up to `bound_ns`; each is before the leg's next command.
+
+    The clock of a leg never goes back: a row stamped earlier than the one before it happens when that one did.
+    """
+    e = exleg_of(x, i)
+    rows, n, ordered = tapes[i, 0], tapes[i, 1], tapes[i, 2] != 0
+    order = int32_at(tapes[i, 2])
+    b = book_at(address_of(x) + e.book_off)
+    at, t = e.cursor, e.row_ns
+    others, watched = others_of(e), e.watched
+    while True:
+        ev = event_at(rows + (order[at] if ordered else at) * EVENT_BYTES)
+        t = max(t, venue_ns(e, ev))
+        if t > bound_ns:
+            break
+        if at + AHEAD < n and others != -1:
+            fetch_level(b, event_at(rows + (order[at + AHEAD] if ordered else at + AHEAD) * EVENT_BYTES))
+        at += 1
+        price_bit = ev.price & 63
+        if ev.kind == BOOK and (others >> price_bit) & 1 == 0 and ev.flag_bits & CLEAR == 0 and b.overlay == 0:
+            if book_row_inline(b, ev):
+                take_touch(e, b)  # what we took elsewhere is where it was: nothing to look at
+            if (watched >> price_bit) & 1 != 0:
+                on_depth(x, i, ev.side, ev.price)
+            if ev.flag_bits & LAST and ((e.look != 0 and e.n_depleted > 0) or reached(e)):
+                complete(x, i, t)
+                others, watched = others_of(e), e.watched
         else:
-            if arrive > until_ns:
-                return
-            c = e.commands[e.cmd_head]
-            e.cmd_head = (e.cmd_head + 1) & (N_COMMANDS - 1)
-            e.n_commands -= 1
-            on_command(x, i, c)
+            on_row(x, i, ev, t)
+            others, watched = others_of(e), e.watched
+        if at >= n:
+            t = INF
+            break
+    e.cursor = at
+    e.row_ns = t
+
+
+@njit
+def others_of(e: Any) -> int:
+    """One bit for each price mod 64 at which a row needs more than the book and queues: where we took something."""
+    if e.book_off == 0 or e.resync != 0:
+        return -1
+    return e.taken if e.n_depleted > 0 else 0
+
+
+@njit
+def take_touch(e: Any, b: Any) -> None:
+    """The book's touch becomes the leg's."""
+    e.leg.bid_ticks = b.bid_ticks
+    e.leg.bid_lots = b.bid_lots
+    e.leg.ask_ticks = b.ask_ticks
+    e.leg.ask_lots = b.ask_lots
+
+
+@njit
+def complete(x: Any, i: int, at_ns: int) -> None:
+    """A batch that concerns us is complete: what the venue does then, if it trades."""
+    e = exleg_of(x, i)
+    e.look = 0
+    if e.resync != 0:
+        e.resync = 0
+        on_depth(x, i, 0, 0)
+    if matches(e) and e.bars == 0:
+        on_batch(x, i, at_ns)
+
+
+@njit
+def matches(e: Any) -> bool:
+    """Whether the venue matches orders on this leg now."""
+    return e.leg.trading == OPEN or e.leg.trading == NO_SHORT or e.leg.trading == DEGRADED
 
 
 @njit
@@ -214,7 +338,7 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
     """One market row of a leg, as its venue made it."""
     e = exleg_of(x, i)
     kind = ev.kind
-    matching = e.leg.trading == OPEN or e.leg.trading == NO_SHORT or e.leg.trading == DEGRADED
+    matching = matches(e)
     if kind == TRADE:
         if e.n_resting > 0 and matching and e.bars == 0:
             on_trade(x, i, ev, at_ns)
@@ -224,10 +348,7 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
             b = book_at(address_of(x) + e.book_off)
             laid = b.overlay
             if book_row(b, ev):
-                e.leg.bid_ticks = b.bid_ticks
-                e.leg.bid_lots = b.bid_lots
-                e.leg.ask_ticks = b.ask_ticks
-                e.leg.ask_lots = b.ask_lots
+                take_touch(e, b)
                 e.look = 1
             if laid != b.overlay:
                 only = 0
@@ -249,12 +370,7 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
             on_closed(x, i, at_ns, X_EXPIRED if e.leg.trading == EXPIRED else X_CLOSED)
         return
     if ev.flag_bits & LAST and ((e.look != 0 and e.n_depleted > 0) or e.resync != 0 or reached(e)):
-        e.look = 0
-        if e.resync != 0:
-            e.resync = 0
-            on_depth(x, i, 0, 0)
-        if matching and e.bars == 0:
-            on_batch(x, i, at_ns)
+        complete(x, i, at_ns)
 
 
 @njit

@@ -220,16 +220,19 @@ def rank_out(e: Any, k: int) -> None:
 @njit
 def watch(e: Any) -> None:
     """Note at which prices rows concern us, and the prices at which an opposite touch would reach us."""
-    e.watched = 0
-    e.top_buy = NO_PRICE
-    e.low_sell = INF
+    watched, top_buy, low_sell = 0, NO_PRICE, INF
     for j in range(e.n_resting):
         o = e.orders[e.rank[j]]
-        e.watched |= 1 << (o.price & 63)
+        watched |= 1 << (o.price & 63)
         if o.side > 0:
-            e.top_buy = max(e.top_buy, o.price)
+            top_buy = max(top_buy, o.price)
         else:
-            e.low_sell = min(e.low_sell, o.price)
+            low_sell = min(low_sell, o.price)
+    if top_buy > e.top_buy or low_sell < e.low_sell:
+        e.clear_to = 0  # rows found to be out of reach may be within it now
+    e.watched = watched
+    e.top_buy = top_buy
+    e.low_sell = low_sell
 
 
 @njit

@@ -114,7 +114,6 @@ EXLEG = record(
         ("started", "i8"),
         ("bars", "i8"),  # a leg of BAR rows
         ("row_ns", "i8"),  # exchange time (corrected) of the next row; INF: no more
-        ("clock_ns", "i8"),
         ("last_arrive_ns", "i8"),
         ("last_answer_ns", "i8"),
         ("resync", "i8"),  # between a CLEAR and its LAST the shown sizes mean nothing
@@ -122,6 +121,7 @@ EXLEG = record(
         ("n_resting", "i8"),
         ("watched", "i8"),  # bit (price mod 64) of each resting order: rows at other prices move no queue of ours
         ("taken", "i8"),  # bit (price mod 64) of each depleted level
+        ("clear_to", "i8"),  # no row before this one meets our orders
         ("look", "i8"),  # since the last complete batch the touch moved or a depleted level changed
         ("top_buy", "i8"),  # best resting prices of ours, NO_PRICE and INF without any
         ("low_sell", "i8"),

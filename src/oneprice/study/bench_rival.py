@@ -18,7 +18,6 @@ from oneprice.core.arena import STRATEGY
 from oneprice.core.instruments import Fees
 from oneprice.core.records import BOOK, BUY, CLEAR, EVENT, SELL, TIMER, TRADE
 from oneprice.engine.loop import Loop, run
-from oneprice.engine.state import Settings
 from oneprice.execution.intents import quote, timer
 from oneprice.execution.latency import Latency
 from oneprice.execution.strategy import strategy
@@ -75,7 +74,7 @@ def ours(
     tapes: Sequence[Tape], chosen: Any, fills: FillModel | None = None, limits: Limits = WIDE
 ) -> tuple[float, dict[str, Any]]:
     """Seconds of one whole simulation and its figures."""
-    engine = engine_for(tapes, [chosen], limits=limits, settings=Settings(sink_rows=1 << 18))
+    engine = engine_for(tapes, [chosen], limits=limits)
     half = venues_for(engine, tapes, Latency(ENTRY_NS, RESPONSE_NS), fills)
     loop = Loop(engine, tape_table(tapes), np.zeros(0, EVENT), exchange=half, keep=tapes)
     loop.drive["end_ns"] = last_ns(tapes)
