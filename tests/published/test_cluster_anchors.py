@@ -33,7 +33,7 @@ def test_every_row_passes_and_a_wrong_number_fails() -> None:
 
 
 def test_clusters_come_from_the_common_trends() -> None:
-    """With the members' common walks taken away nothing of the grouping is left: the figure is not of the method alone."""
+    """Series without the common walks show nothing of the grouping: the figure is not of the method alone."""
     rows, truth = cluster_world(0)
     alone = np.cumsum(np.random.default_rng(9).standard_normal(rows.shape), axis=1)
     members = truth >= 0

@@ -80,6 +80,10 @@ def test_a_family_is_judged_as_a_whole() -> None:
         assert r.stat == pytest.approx(one.stat, abs=1e-8) and r.beta == pytest.approx(one.hedge[0])
         assert r.p == one.p and r.q == pytest.approx(q[r.y, r.x])
         assert (r.verdict == "discovery") == (r.q <= 0.10 and not r.reason)
+    assert found.significant == sum(v <= 0.10 for v in q.values()) == len(found.discoveries) + len(
+        [r for r in found.pairs if r.reason and r.q <= 0.10]
+    )
+    assert screen(prices, family=groups, keep=2).significant == found.significant
     planted = {frozenset((f"G{g}A", f"G{g}B")) for g in range(5)}
     assert planted <= {frozenset((r.y, r.x)) for r in found.discoveries}
     for level, count in found.below.items():
@@ -205,6 +209,9 @@ def test_a_row_describes_its_pair() -> None:
     assert r.half_life_low <= r.half_life <= r.half_life_high < 10 and r.walk_percentile < 1
     assert r.hurst < 0.5 and r.hurst_percentile < 5 and r.variance_ratio < 0.5 and r.stability == 1.0
     assert r.beta_low <= r.beta <= r.beta_high and 0 < r.beta_se < 0.2
+    assert r.sector == "g2"
+    mixed = screen(prices, family=groups, sectors={"G2A": "tin", "G2B": "lead", "G0A": "tin"}, keep=50).pairs
+    assert {p.sector for p in mixed} in ({"", "lead|tin"}, {"", "tin|lead"})
     assert r.p_text.startswith("< ") and abs(r.zscore) < 6
 
 

@@ -28,6 +28,7 @@ def screen(
         float | None, typer.Option(help="Share of the times kept back. None: 0.3 of a grid, 0 of families.")
     ] = None,
     cost_bp: Annotated[float, typer.Option(help="One side of one leg, of the value traded.")] = 5.0,
+    sectors: Annotated[str | None, typer.Option(help="CSV of symbol,group: shown beside each pair.")] = None,
     keep: Annotated[int, typer.Option(help="Pairs to describe.")] = 200,
     baskets: Annotated[bool, typer.Option(help="Test families of 3 to 8 series as one relation each.")] = True,
     align: Annotated[str, typer.Option(help="intersection, as_of or union of unequal calendars.")] = "intersection",
@@ -61,6 +62,7 @@ def screen(
             lags=number(lags),
             confirm=confirm,
             cost_bp=cost_bp,
+            sectors=_family(sectors) if sectors else None,
             keep=keep,
             baskets=baskets,
             executor=pool,

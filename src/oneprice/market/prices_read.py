@@ -270,5 +270,5 @@ def _pivot(
     found = [str(n) for n in listed]
     if symbols is not None:
         pick = [found.index(_known(str(s), found)) for s in symbols]
-        found, close = [found[i] for i in pick], close[:, pick]
+        return _table([found[i] for i in pick], axis, close[:, pick], source, False)
     return _table(found, axis, close, source, False)

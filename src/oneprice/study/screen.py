@@ -64,6 +64,7 @@ def screen(
     lags: int | str = 1,
     confirm: float | None = None,
     cost_bp: float | Mapping[str, float] = 5.0,
+    sectors: Mapping[str, str] | None = None,
     least_edge_over_cost: float = 0.0,
     keep: int = KEEP,
     baskets: bool = False,
@@ -83,6 +84,7 @@ def screen(
     lags : of the residual's ADF, fixed in advance, or "aic" / "bic".
     confirm : share of the times kept back, at the end; default 0.3 for a grid, 0 for families.
     cost_bp : of one side of one leg, of the value traded; a number or by symbol.
+    sectors : symbol -> sector, only shown beside a pair; the declared groups where there are any.
     least_edge_over_cost : pairs whose edge from 2 sigmas is a smaller multiple of a round trip's cost are refused.
     keep : pairs described. baskets : also test each family of 3 to 8 series as one relation (about a second each).
     executor : any `concurrent.futures` executor; the result is the same.
@@ -110,8 +112,8 @@ def screen(
     null = engle_granger_null(rows.shape[1], lags=count, criterion=criterion, n_series=2)
     size = block or (screen_blocks.CHOSEN_BLOCK if criterion else screen_blocks.FIXED_BLOCK)
     rules = Rules(
-        false_discovery=false_discovery, correction=correction, grid=grid, half_life=steps_of(half_life, prices),
-        least_edge_over_cost=least_edge_over_cost, lags=lags, held_out=last,
+        declared=declared(families), false_discovery=false_discovery, correction=correction, grid=grid,
+        half_life=steps_of(half_life, prices), least_edge_over_cost=least_edge_over_cost, lags=lags, held_out=last,
     )  # fmt: skip
     costs = costs_of(cost_bp, first.symbols)
     ordered = np.ascontiguousarray(rows[families.order])
@@ -123,7 +125,8 @@ def screen(
     )  # fmt: skip
     names = [first.symbols[i] for i in families.order]
     found = [(names[i], names[j], families.name_of(i)) for i, j in tally.pairs]
-    described = describe(first, rows, found, space=space, lags=lags, cost_bp=costs)
+    known = sectors if sectors is not None else family if isinstance(family, Mapping) else {}
+    described = describe(first, rows, found, space=space, lags=lags, cost_bp=costs, sectors=known)
     twins = [(names[i], names[j]) for i, j in tally.refused]
     pairs, refused = judge_pairs(described, twins, tally, null, rules)
     groups = families_of(families, names)
@@ -136,6 +139,7 @@ def screen(
         n_obs=len(first), step_ns=prices.step_ns, lags=lags, families=groups, baskets=tuple(made),
         pairs=tuple(pairs), refused=tuple(refused), n_collinear=tally.n_refused, declared=declared(families),
         tests=tally.tests, below={str(v): tally.below(v) for v in screen_store.LEVELS},
+        significant=tally.significant(declared(families), correction, false_discovery),
         false_discovery=false_discovery, correction=correction, held_out=len(last) if last is not None else 0,
         excluded=(*prices.excluded, *excluded), flagged=prices.flagged, notes=prices.notes,
         pairs_per_s=fresh / seconds if seconds > 0 else math.nan,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import msgspec
@@ -20,8 +19,10 @@ MOST_CONFIRMED = 50  # of a ranking are tested on the held-out period: a number 
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What makes a pair a discovery. `half_life` in steps; `held_out` the later panel, None if nothing was kept."""
+    """What makes a pair a discovery. `declared` counts the hypotheses, `half_life` is in steps, `held_out` the later
+    panel (None if nothing was kept)."""
 
+    declared: int
     false_discovery: float
     correction: str
     grid: bool
@@ -43,8 +44,7 @@ def judge_pairs(
     rows: Sequence[PairRow], twins: Sequence[tuple[str, str]], tally: Tally, null: Null, rules: Rules
 ) -> tuple[list[PairRow], list[Refusal]]:
     """(rows with q and verdict, best first; refused pairs with the reason)."""
-    declared = tally.tests + tally.n_refused
-    q = tally.q_of_bins(declared, rules.correction) if declared else np.ones(1)
+    q = tally.q_of_bins(rules.declared, rules.correction)
     judged = []
     for row in rows:
         place = int(np.searchsorted(null.draws, row.stat, side="right"))
@@ -101,7 +101,3 @@ def confirm(rows: Sequence[PairRow], later: Prices, rules: Rules) -> list[PairRo
     }  # fmt: skip
     return [msgspec.structs.replace(r, **news.get((r.y, r.x), {})) for r in rows]
 
-
-def share_at_random(rows: Sequence[PairRow]) -> float:
-    """Median percentile of the listed half-lives among unrelated walks; NaN without rows."""
-    return float(np.median([r.walk_percentile for r in rows])) if rows else math.nan

@@ -22,7 +22,7 @@ from oneprice.study.screen_rows import DISCOVERY, REFUSED, PairRow, to_dict
 SHOWN = 20
 COLUMNS = (
     "pair", "verdict", "beta", "s.e.", "stat", "p", "q", "half-life", "interval", "walks %", "Hurst", "VR(8)",
-    "stable", "cost bp", "edge/cost", "net", "mkt beta", "held out",
+    "stable", "cost bp", "edge/cost", "net", "mkt beta", "sector", "held out",
 )  # fmt: skip
 
 
@@ -30,7 +30,8 @@ class ScreenResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything a screen says. `pairs` are the best by statistic with their verdicts; half-lives are in steps.
 
     `declared` counts the hypotheses, `tests` those with a statistic, `below` how many p-values lie at or under each
-    level (chance alone gives level x tests). In a `ranking` no pair is a discovery: see `confirmed`.
+    level (chance alone gives level x tests), `significant` how many survive the correction, exactly, listed or not.
+    In a `ranking` no pair is a discovery: see `confirmed`.
     """
 
     header: PriceHeader
@@ -48,6 +49,7 @@ class ScreenResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     declared: int
     tests: int
     below: dict[str, int]
+    significant: int
     false_discovery: float
     correction: str
     held_out: int
@@ -119,7 +121,8 @@ class ScreenResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             end = f"ranking only: {len(self.confirmed)} confirmed by {rule} on {self.held_out} later times"
             verdict = end if self.held_out else "ranking only, not confirmed: no pair here is a discovery"
         else:
-            verdict = f"{len(self.discoveries)} discoveries by {rule}"
+            verdict = f"{self.significant:,} of them survive {rule}; of the {len(self.pairs):,} best, described here, "
+            verdict += f"{len(self.discoveries):,} are discoveries that nothing speaks against"
             if self.held_out:
                 verdict += f", {len(self.confirmed)} confirmed on {self.held_out} later times"
         speed = f"{self.pairs_per_s:,.0f} pairs/s" if math.isfinite(self.pairs_per_s) else ""
@@ -152,7 +155,7 @@ def cells(r: PairRow) -> list[str]:
         f"{r.y}/{r.x}", verdict, f"{r.beta:.4f}", f"{r.beta_se:.4f}", f"{r.stat:.2f}", r.p_text, f"{r.q:.3g}",
         f"{r.half_life:.1f}", f"{r.half_life_low:.1f}..{r.half_life_high:.1f}", f"{r.walk_percentile:.2f}",
         f"{r.hurst:.2f}", f"{r.variance_ratio:.2f}", f"{r.stability:.2f}", f"{r.round_trip_bp:.1f}",
-        f"{r.edge_over_cost:.1f}", f"{r.net_share:+.2f}", f"{r.market_beta:+.3f}", out,
+        f"{r.edge_over_cost:.1f}", f"{r.net_share:+.2f}", f"{r.market_beta:+.3f}", r.sector or "-", out,
     ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,13 +34,15 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True):
     `hurst_percentile` is on plain walks. `stability` is the share of WINDOWS sub-windows in which the spread, with
     the ratio of the whole sample, reverts faster than the median walk; `beta_low`, `beta_high` are the least and
     greatest hedge ratio of a sub-window. `edge_bp` is a move from ENTRY sigmas to the mean. `net_share` is the net
-    over the gross value (0: dollar neutral), `market_beta` the slope of its return (of gross) on the panel's mean.
+    over the gross value (0: dollar neutral), `market_beta` the slope of its return (of gross) on the panel's mean,
+    `sector` that of both legs ("a|b" where they differ, empty where not known).
     `p_out`, `q_out` are of the held-out period with the weights fixed before it (NaN: not tested there).
     """
 
     y: str
     x: str
     group: str
+    sector: str
     space: str
     stat: float
     p: float
@@ -87,7 +89,7 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def describe(
     prices: Prices, rows: np.ndarray, found: Sequence[tuple[str, str, str]], *, space: str, lags: int | str,
-    cost_bp: dict[str, float],
+    cost_bp: dict[str, float], sectors: Mapping[str, str],
 ) -> list[PairRow]:  # fmt: skip
     """Rows for (y, x, group) of `found`.
 
@@ -117,8 +119,8 @@ def describe(
         sigma = float(fit["sigma_eq"])
         earned = money(weights, close, market, space=space, sigma=sigma, cost_bp=(cost_bp[y], cost_bp[x]))
         row = PairRow(
-            y=y, x=x, group=group, space=space, stat=test.stat, p=test.p, floor=test.floor, q=math.nan,
-            lags=test.lags, beta=beta, beta_se=_error(test), alpha=test.constant,
+            y=y, x=x, group=group, sector=sector_of(y, x, sectors), space=space, stat=test.stat, p=test.p,
+            floor=test.floor, q=math.nan, lags=test.lags, beta=beta, beta_se=_error(test), alpha=test.constant,
             half_life=float(fit["half_life"]), half_life_low=float(fit["half_life_low"]),
             half_life_high=float(fit["half_life_high"]), half_life_unbiased=_half_life(float(fit["kappa_unbiased"])),
             walk_percentile=float(fit["walk_percentile"]), hurst=float(hurst[k]),
@@ -170,6 +172,13 @@ def windows(both: np.ndarray, spread: np.ndarray) -> tuple[float, float, float]:
         betas.append(float(x @ both[0, part] / (x @ x)))
         fast += float(walk_percentile(slope_of(np.ascontiguousarray(spread[part])), n)) <= 50.0
     return min(betas), max(betas), fast / WINDOWS
+
+
+def sector_of(y: str, x: str, sectors: Mapping[str, str]) -> str:
+    """The sector of both legs, both sectors where they differ; empty where one is not known."""
+    if y not in sectors or x not in sectors:
+        return ""
+    return sectors[y] if sectors[y] == sectors[x] else f"{sectors[y]}|{sectors[x]}"
 
 
 def _market(prices: Prices) -> np.ndarray:

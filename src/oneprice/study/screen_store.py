@@ -72,6 +72,10 @@ class Tally(msgspec.Struct, eq=False):
             raw = raw * harmonic(declared)
         return np.minimum(1.0, np.minimum.accumulate(raw[::-1])[::-1])
 
+    def significant(self, declared: int, method: str, level: float) -> int:
+        """Tests whose adjusted p-value is at most `level`."""
+        return int(self.counts[self.q_of_bins(declared, method) <= level].sum()) if declared else 0
+
 
 def new_tally(batches: int, draws: int, keep: int) -> Tally:
     """Nothing counted yet."""
