@@ -26,7 +26,8 @@ from oneprice.market.header import Header
 from oneprice.market.prices import Prices
 from oneprice.market.tape import Tape, join_events, make_tape
 
-FINE = 10_000  # least ticks in the lowest price of a series: rounding is below half a basis point
+FINE = 1_000_000  # least ticks in the first price of a series
+MOST_TICKS = 1 << 31  # in any: growth by a factor of two hundred, or two thousand, from the first
 DEPTH_LOTS = 10**9  # a panel has no volumes: size is bounded by limits, not by bars
 STALE_STEPS = 8  # a quote is traded on for so many steps: weekends and holidays
 OPENS = ("close", "previous")
@@ -150,13 +151,15 @@ def _leaves(close: np.ndarray, absent_steps: int) -> tuple[int, int]:
 
 
 def _tick(symbol: str, close: np.ndarray) -> str:
-    """The coarsest power of ten of which the lowest price has FINE."""
-    least = np.nanmin(np.abs(np.where(close == 0.0, np.nan, close)))
-    most = np.nanmax(np.abs(close))
-    power = math.floor(math.log10(least / FINE) + 1e-9)
-    if most / 10.0**power >= 2**31:
+    """The power of ten of which the first price has FINE or a little more: later prices have no say."""
+    held = np.abs(close[np.isfinite(close) & (close != 0.0)])
+    if len(held) == 0:
+        raise DataError(f"bar_tapes: {symbol} has no price other than 0; leave it out")
+    power = math.floor(math.log10(held[0] / FINE) + 1e-9)
+    if held.max() / 10.0**power >= MOST_TICKS:
         raise DataError(
-            f"bar_tapes: {symbol} runs from {least:g} to {most:g}: no tick expresses both; cut or rescale its history"
+            f"bar_tapes: {symbol} grows from {held[0]:g} to {held.max():g}: expected at most {MOST_TICKS} ticks of"
+            f" 1e{power}; cut or rescale its history"
         )
     return f"1e{power}"
 

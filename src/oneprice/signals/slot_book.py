@@ -82,7 +82,7 @@ def find(slots: Any, n: int, wanted: int) -> int:
 def take_model(m: Any, legs: Any) -> None:
     """Lay the model over the book: missing slots are gone, changed ones change when flat, new ones get a place.
 
-    `m.waiting` counts what is not in force yet (no place, or still held as entered); call again until it is 0.
+    `m.waiting` counts what is not as the model says yet (still held, or without a place); call again until it is 0.
     """
     m.waiting = 0
     for k in range(N_BOOK):
@@ -96,6 +96,7 @@ def take_model(m: Any, legs: Any) -> None:
             st.slot.id = 0
         elif at < 0:
             st.side = 0
+            m.waiting += 1
         elif m.model.slots[at].version != st.slot.version:
             if idle:
                 adopt(st, m.model.slots[at])

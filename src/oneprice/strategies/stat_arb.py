@@ -2,7 +2,8 @@
 
 The relations come as model updates (`signals/slots.py`); the strategy observes each when all its legs are known at
 one moment, on bars at one bar end, on ticks once a step. What it asks for goes as one package a slot, with the
-slot's id as its key, so nothing is asked twice while a package, its hedge or its rescue is at work.
+slot's id as its key, so nothing is asked twice while a package, its hedge or its rescue is at work; what was in the
+way of a wish is looked at again when an answer comes.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
                 refit(orders, st.slot.id)
             if st.side != 0 and st.steps == 0:
                 enter(m, k, legs)
-        elif kind != MODEL or st.gone == 0:
+        elif st.gone == 0 if kind == MODEL else not has_leg(st, event.leg, legs):
             continue
         if in_flight(st, legs):
             continue

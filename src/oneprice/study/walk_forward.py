@@ -20,7 +20,7 @@ from oneprice.execution.latency import constant
 from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import FillModel
-from oneprice.market.bars import Ban, bar_tapes, moment_ns
+from oneprice.market.bars import MOST_TICKS, Ban, bar_tapes, moment_ns
 from oneprice.market.prices import Prices
 from oneprice.market.tape import Tape
 from oneprice.modes.fit import ANY_KEY, Fit
@@ -157,7 +157,7 @@ def _replay(
         tapes,
         latency=constant(1_000, 1_000),
         limits=limits,
-        settings=Settings(capital=capital, sample_ns=step_ns),
+        settings=Settings(capital=capital, sample_ns=step_ns, max_price_ticks=MOST_TICKS),
         policy=bar_policy(step_ns, strategy.parameters.get("band_bp", 500.0)),
         fills=FillModel(slippage_bp=slippage_bp),
         fits=fits,
