@@ -87,10 +87,11 @@ def test_a_pair_is_one_hypothesis() -> None:
         b = rho * a + math.sqrt(1.0 - rho * rho) * rng.standard_normal(20_000)
         p, q = ndtr(a), ndtr(b)
         noise = 3.0 * math.sqrt(0.05 * 0.95 / 20_000)
-        assert np.mean(one_per_pair(p, q) <= 0.05) < 0.05 + noise
+        assert np.mean(one_per_pair(p, q, "min2") <= 0.05) < 0.05 + noise
         assert np.mean(one_per_pair(p, q, "max") <= 0.05) < 0.05 + noise
         assert np.mean(np.minimum(p, q) <= 0.05) > 0.05 + noise
-    assert one_per_pair([0.7, np.nan], [0.9, 0.1]).tolist()[0] == 1.0
+    assert one_per_pair([0.7, np.nan], [0.9, 0.1], "min2").tolist()[0] == 1.0
+    assert one_per_pair([0.7, np.nan], [0.9, 0.1])[0] == 0.9
     assert math.isnan(one_per_pair([0.7, np.nan], [0.9, 0.1])[1])
 
 

@@ -123,12 +123,13 @@ def adjusted_by_group(p: Any, groups: Any, method: str = "bh", *, floor: float =
     return out
 
 
-def one_per_pair(forward: Any, backward: Any, how: str = "min2") -> np.ndarray:
+def one_per_pair(forward: Any, backward: Any, how: str = "max") -> np.ndarray:
     """One p-value a pair from the tests of both regressand orders, float64[n].
 
-    Both orders test one null hypothesis, on one pair of series. `min2`: twice the smaller (at most 1), valid under any
-    dependence and sensitive when one order shows more. `max`: the larger, valid because each of them is, and strict.
-    The smaller alone is not valid. NaN where either is.
+    Both orders test one null hypothesis, on one pair of series. `max`: the larger, valid because each of them is; an
+    order whose size is off (the series with more passing noise as regressand) cannot carry the pair alone. `min2`:
+    twice the smaller (at most 1), valid under any dependence as long as both sizes are right. The smaller alone is not
+    valid. NaN where either is.
     """
     a, b = _checked(forward, 0.0, nan=True), _checked(backward, 0.0, nan=True)
     if a.shape != b.shape:
