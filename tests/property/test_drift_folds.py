@@ -12,6 +12,7 @@ from oneprice.core.jit import njit
 from oneprice.core.records import record
 from oneprice.features.conformance import check_fold
 from oneprice.features.fold import discover
+from oneprice.signals import drift
 from oneprice.signals.drift import cusum, fan
 
 FOLDS = discover("oneprice.signals.drift")
@@ -66,6 +67,13 @@ def test_impossible_parameters_are_refused(name: str) -> None:
         for bad in (low - 1.0, high * 2.0 + 1.0, float("nan")):
             with pytest.raises(ConfigError, match=f"expected {parameter} in"):
                 fold.params(**{**needed, parameter: bad})
+
+
+def test_names_of_the_room() -> None:
+    """Every public name is there; a wrong one is refused with the list."""
+    assert all(getattr(drift, name) is not None for name in drift.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'kusum'"):
+        _ = drift.kusum
 
 
 def test_the_fan_has_no_default_reversion() -> None:

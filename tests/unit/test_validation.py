@@ -234,11 +234,11 @@ def test_returns_that_follow_themselves_have_a_lower_annual_ratio() -> None:
 
 
 # ---------------------------------------------------------------- overfitting
-def plain_overfit(x: np.ndarray, blocks: int) -> tuple[list[float], list[int]]:
-    """Logits by slicing the rows of each split, in the order of the masks."""
+def plain_overfit(x: np.ndarray, blocks: int) -> tuple[list[float], list[int], list[float], list[float]]:
+    """(logits, winners, their ratios inside and outside) by slicing the rows of each split, in the order of masks."""
     parts = np.array_split(np.arange(len(x)), blocks)
     chosen = sorted(itertools.combinations(range(blocks), blocks // 2), key=lambda c: sum(1 << b for b in c))
-    logits, best = [], []
+    logits, best, inner, outer = [], [], [], []
     for inside in chosen:
         rows = np.concatenate([parts[b] for b in inside])
         rest = np.concatenate([parts[b] for b in range(blocks) if b not in inside])
@@ -248,17 +248,24 @@ def plain_overfit(x: np.ndarray, blocks: int) -> tuple[list[float], list[int]]:
         share = (np.sum(b < b[top]) + 1) / (x.shape[1] + 1)
         logits.append(math.log(share / (1.0 - share)))
         best.append(top)
-    return logits, best
+        inner.append(float(a[top]))
+        outer.append(float(b[top]))
+    return logits, best, inner, outer
 
 
 def test_cscv_equals_the_plain_definition() -> None:
     """Each logit, each winner, at a high level of returns; rows that do not fill a block are dropped and said."""
-    x = np.random.default_rng(25).standard_normal((123, 9)) + 5.0
+    x = np.random.default_rng(25).standard_normal((123, 9))
+    x[:, ::2] += 5.0
     found = backtest_overfit(x, blocks=6)
-    logits, best = plain_overfit(x[3:], 6)
+    logits, best, inner, outer = plain_overfit(x[3:], 6)
     assert found.splits == 20 and found.rows_dropped == 3
     assert np.allclose(found.logits, logits, atol=1e-12) and found.best.tolist() == best
     assert found.pbo == np.mean(np.array(logits) <= 0.0)
+    assert np.allclose(found.inside, inner, rtol=1e-12) and np.allclose(found.outside, outer, rtol=1e-12)
+    assert found.slope == pytest.approx(np.polyfit(inner, outer, 1)[0])
+    weak = backtest_overfit(x[:, 1::2], blocks=6)
+    assert 0.0 < weak.loss == np.mean(weak.outside < 0.0) < 1.0
 
 
 def test_noise_is_overfit_and_an_edge_is_not() -> None:
