@@ -144,6 +144,39 @@ def test_bad_pairs_are_refused(y: np.ndarray, x: np.ndarray, says: str) -> None:
             fit(y, x)
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-13])
+def test_duplicated_series_are_refused(noise: float) -> None:
+    """The same series twice, scaled or shifted, also with dust on it, leaves nothing to trade; TLS still has a line."""
+    x = planted_pair(0, 200, level=4.6)[1]
+    y = 2.0 * x + 1.0 + noise * np.random.default_rng(0).normal(size=200)
+    for fit in (fit_hedge, hedge.fit_regression):
+        with pytest.raises(DataError, match="nothing is left to trade"):
+            fit(y, x)
+    assert fit_tls(y, x).beta == pytest.approx(2.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_size_of_prices_does_not_matter(scale: float) -> None:
+    """Prices of a hundred-millionth and of a hundred million fit as those of one do."""
+    y, x, _ = planted_pair(1, 200, level=4.0)
+    one, other = fit_hedge(y, x), fit_hedge(scale * y, scale * x)
+    assert other.sigma == pytest.approx(scale * one.sigma, rel=1e-3)
+    white = hedge.hedge_path(scale * y, scale * x, hedge.fit_regression(scale * y, scale * x))
+    assert hedge_report(white).nis == pytest.approx(1.0, abs=0.3)
+
+
+def test_x_that_rarely_moves_counts_what_it_shows() -> None:
+    """While x has not moved the spread is still forecast, so those steps count; with one move in all there is a fit."""
+    y, x, _ = planted_pair(2, 300)
+    x[:] = np.repeat([1.0, 2.0, 3.0], 100)
+    path = hedge.hedge_path(y, x, fit_hedge(y, x))
+    assert np.flatnonzero(path.innovation_var == 0.0).tolist() == [0, 100]
+    assert np.isnan(path.spread[:100]).all() and np.isfinite(path.spread[100:]).all()
+    x[:] = 1.0
+    x[-1] = 2.0
+    assert math.isfinite(fit_hedge(y, x).log_likelihood)
+
+
 def test_bad_parameters_are_refused() -> None:
     """Unknown models, impossible ratios and variances, unknown names of the room."""
     y, x, _ = planted_pair(0, 60)

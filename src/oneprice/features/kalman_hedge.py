@@ -41,7 +41,7 @@ STATE = record(
         ("beta_se", "f8"),
         ("spread_se", "f8"),
         ("innovation", "f8"),
-        ("innovation_var", "f8"),  # 0 until there is a forecast: the first pair, and while beta is diffuse
+        ("innovation_var", "f8"),  # 0 where there is no forecast: the first pair, and the first move of x
         ("known", "i8"),  # 1: beta is no longer diffuse
         ("n", "i8"),
     ]
@@ -146,9 +146,9 @@ FOLD = Fold(
     ("y", "x"),
     {"q_beta": 0.0, "q_mu": 0.0, "phi": 0.95, "sigma": 0.01},
     {
-        "q_beta": (0.0, 1e12),
-        "q_mu": (0.0, 1e12),
+        "q_beta": (0.0, 1e200),
+        "q_mu": (0.0, 1e200),
         "phi": (-0.9999999, 0.9999999),
-        "sigma": (1e-12, 1e12),
+        "sigma": (1e-100, 1e100),
     },
 )

@@ -38,3 +38,13 @@ def pair(y: Any, x: Any, least: int = LEAST) -> tuple[np.ndarray, np.ndarray]:
     if len(a) != len(b):
         raise DataError(f"hedge: expected y and x of one length, got {len(a)} and {len(b)}")
     return a, b
+
+
+def hedgeable(y: Any, x: Any, least: int = LEAST) -> tuple[np.ndarray, np.ndarray]:
+    """A pair with something left between its series. Raises DataError also for a duplicated or scaled series."""
+    a, b = pair(y, x, least)
+    dy, dx = a - a.mean(), b - b.mean()
+    left = dy - float(dx @ dy) / float(dx @ dx) * dx
+    if float(np.abs(left).max()) <= 1e-11 * float(np.abs(a).max()):
+        raise DataError("hedge: expected two different series, got y = a + b x in every row: nothing is left to trade")
+    return a, b

@@ -1,6 +1,6 @@
 """Likelihood of the dynamic hedge (`features.kalman_hedge`) and of its white-noise variant.
 
-    l = -1/2 sum (ln 2 pi + ln F_t + e_t^2 / F_t)   over the steps that have a forecast (all but the first two)
+    l = -1/2 sum (ln 2 pi + ln F_t + e_t^2 / F_t)   over the steps that have a forecast (all but two)
 
 e_t and F_t come from the fold's own step, so a fit, a replay and a live run share one computation. All variances
 scale with sigma^2, which is concentrated out; what is searched is ln(q_beta / sigma^2), ln(q_mu / sigma^2), phi.
@@ -27,7 +27,7 @@ import numpy as np
 from oneprice.core.errors import unknown_name
 from oneprice.core.jit import njit
 from oneprice.features import kalman_hedge, kalman_regression
-from oneprice.signals.hedge.checks import pair
+from oneprice.signals.hedge.checks import hedgeable
 
 LOG_2PI = math.log(2.0 * math.pi)
 # which of q_beta, q_mu and the drift of beta are free
@@ -88,7 +88,7 @@ class RegressionFit(msgspec.Struct, frozen=True):
 
     def params(self) -> dict[str, float]:
         """Parameters of the fold `kalman_regression` (a vague prior in the units of the noise)."""
-        return {"q_beta": self.q_beta, "q_mu": self.q_mu, "r": self.r, "prior_var": min(1e12, _PRIOR * self.r)}
+        return {"q_beta": self.q_beta, "q_mu": self.q_mu, "r": self.r, "prior_var": _PRIOR * self.r}
 
 
 @njit
@@ -107,7 +107,7 @@ def _hedge_terms(states: Any, y: Any, x: Any, theta: Any, out: Any) -> None:
         kalman_hedge.step(s, y[i], x[i], theta[0], theta[1], theta[2], theta[3])
         if len(states) > 1:
             kalman_hedge.step(u, 0.0, x[i], theta[0], theta[1], theta[2], theta[3])
-        if s.known == 1 and s.innovation_var > 0.0:
+        if s.innovation_var > 0.0:
             logs += math.log(s.innovation_var)
             squares += s.innovation * s.innovation / s.innovation_var
             cross += s.innovation * u.innovation / s.innovation_var
@@ -139,7 +139,7 @@ def _regression_terms(states: Any, y: Any, x: Any, theta: Any, out: Any) -> None
 
 def hedge_log_likelihood(y: Any, x: Any, q_beta: float, q_mu: float, phi: float, sigma: float) -> float:
     """The diffuse log likelihood at given parameters; y, x of shape (n,). Raises DataError, ConfigError."""
-    a, b = pair(y, x, 3)
+    a, b = hedgeable(y, x, 3)
     theta = np.array(
         kalman_hedge.FOLD.params(q_beta=q_beta, q_mu=q_mu, phi=phi, sigma=sigma)[0].item(), np.float64
     )
@@ -236,7 +236,7 @@ def fit_hedge(y: Any, x: Any, *, model: str = "auto") -> HedgeFit:
     several = {"auto": AUTO, "any": tuple(MODELS)}
     if model not in several and model not in MODELS:
         raise unknown_name("model of the hedge", model, [*several, *MODELS])
-    a, b = pair(y, x)
+    a, b = hedgeable(y, x)
     search = _Search(_hedge_terms, kalman_hedge.FOLD, a, b)
     names = several.get(model, (model,))
     fits = {name: _fit_one(search, name) for name in names}
@@ -262,7 +262,7 @@ def fit_hedge(y: Any, x: Any, *, model: str = "auto") -> HedgeFit:
 
 def fit_regression(y: Any, x: Any) -> RegressionFit:
     """Fit the white-noise variant (q_beta, q_mu, r) by likelihood. Arguments and errors as for `fit_hedge`."""
-    a, b = pair(y, x)
+    a, b = hedgeable(y, x)
     search = _Search(_regression_terms, kalman_regression.FOLD, a, b)
 
     def loss(z: Any) -> float:

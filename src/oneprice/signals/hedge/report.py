@@ -54,7 +54,7 @@ def _hedge_path(states: Any, y: Any, x: Any, theta: Any, out: Any) -> None:
         out[1, i] = s.beta
         out[2, i] = s.mu
         out[3, i] = s.innovation
-        out[4, i] = s.innovation_var if s.known == 1 else 0.0
+        out[4, i] = s.innovation_var
 
 
 @njit
