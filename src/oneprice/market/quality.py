@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from oneprice.core.jit import njit
-from oneprice.core.records import BOOK, CROSSED, LAST, NO_PRICE, TOP
+from oneprice.core.records import BOOK, CLOSED_SESSION, CROSSED, LAST, NO_PRICE, PAUSED, STATUS, TOP
 from oneprice.market.book import book_at, book_bytes, book_init_at, book_row, crossed
 from oneprice.market.tape import KINDS, MARKS, Tape
 
 FAR_LOG2 = 14
+GAP_LEAST_NS = 60_000_000_000
+GAP_STEPS = 100  # of the usual step between rows: a longer silence is a gap
+BLOCK = 64  # rows looked at at once
+MINUTE_NS, DAY_NS = 60_000_000_000, 86_400_000_000_000
 
 
 def mark_crossed(events: np.ndarray, book_log2: int) -> int:
@@ -26,6 +30,52 @@ def mark_crossed(events: np.ndarray, book_log2: int) -> int:
     at = room.ctypes.data + (-room.ctypes.data) % 64
     book_init_at(at, book_log2, FAR_LOG2)
     return int(_mark_books(events, at))
+
+
+def time_gaps(tape: Tape) -> np.ndarray:
+    """Silences inside a tape that nothing explains: int64[n, 2], receive times of the rows before and behind each.
+
+    A step longer than a minute and than 100 usual steps (the mean step of the median block of 64 rows), unless the
+    line was closed or paused by its last status row, or the instrument has sessions and the step leaves one.
+    """
+    stamps = tape.events["receive_ns"]
+    edges = np.append(stamps[:-1:BLOCK], stamps[-1:])
+    if len(stamps) < 3:
+        return np.zeros((0, 2), np.int64)
+    usual = float(np.median(np.diff(edges[:-1]))) / BLOCK if len(edges) > 2 else float(np.median(np.diff(stamps)))
+    limit = max(GAP_LEAST_NS, GAP_STEPS * usual)
+    found = []
+    for block in np.flatnonzero(np.diff(edges) > limit):
+        part = stamps[block * BLOCK : (block + 1) * BLOCK + 1]
+        found += [(int(part[i]), int(part[i + 1])) for i in np.flatnonzero(np.diff(part) > limit)]
+    return np.array([gap for gap in found if not _closed(tape, gap)], np.int64).reshape(-1, 2)
+
+
+def _closed(tape: Tape, gap: tuple[int, int]) -> bool:
+    """Whether the line was not trading by its own word for some of a silence."""
+    upto = tape.events[: int(np.searchsorted(tape.events["receive_ns"], gap[0], side="right"))]
+    told = upto["value"][upto["kind"] == STATUS]
+    if len(told) and int(told[-1]) in (PAUSED, CLOSED_SESSION):
+        return True
+    inside = False
+    for opens, closes in tape.instrument.session:
+        into = (gap[0] - opens * MINUTE_NS) % DAY_NS
+        inside = inside or into + gap[1] - gap[0] <= (closes - opens) * MINUTE_NS
+    return bool(tape.instrument.session) and not inside
+
+
+def gap_warning(tape: Tape) -> str:
+    """What to say of a tape's time gaps, "" without any."""
+    gaps = time_gaps(tape)
+    if not len(gaps):
+        return ""
+    spans = gaps[:, 1] - gaps[:, 0]
+    first, last = gaps[int(spans.argmax())].tolist()
+    count = f"{len(gaps)} gaps in time" if len(gaps) > 1 else "a gap in time"
+    return (
+        f"{tape.leg}: {count} without a status that explains it, the longest {(last - first) / 1e9:,.0f} s from"
+        f" {first} to {last}: quotes are stale behind it, timers fire in it"
+    )
 
 
 @njit

@@ -22,6 +22,7 @@ from oneprice.execution.latency import Latency, check_feed_latency
 from oneprice.execution.package import PackagePolicy
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import ExchangeHalf, FillModel, build_exchange
+from oneprice.market.quality import gap_warning
 from oneprice.market.tape import Tape, join_events
 from oneprice.modes.fit import Fit, Fitter, fits_dict
 from oneprice.modes.run import Run
@@ -278,6 +279,7 @@ def describe(
             "sample_ns": int(engine.state["sample_ns"]),
             "fills": fills_dict(fills),
             "fits": fits_dict(fits),
+            "warnings": [text for text in map(gap_warning, tapes) if text],
             "report_currency": engine.scales.currencies[int(engine.state["ledger"]["report"])],
         },
         strategies=[

@@ -79,6 +79,7 @@ class Run:
                 for symbol, leg in zip(self.engine.scales.symbols, self.engine.legs(), strict=True)
             },
             "folder": str(self.folder) if self.folder else None,
+            "warnings": self.manifest.extra.get("warnings", []),
             **self.extra,
         }
 
@@ -96,6 +97,7 @@ class Run:
         ]
         if d["refused"]:
             lines.append("  refused: " + ", ".join(f"{name} {n:,}" for name, n in d["refused"].items()))
+        lines += [f"  warning: {text}" for text in d["warnings"]]
         flat = all(lots == 0 for lots in d["positions"].values())
         lines.append("  flat on every leg" if flat else f"  open positions (lots): {d['positions']}")
         return "\n".join(lines)
