@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError, DataError
-from oneprice.study.bench_screen import FEE_BP, grid_points, planted_pair, vectorbt_grid
+from oneprice.study.bench_screen import FEE_BP, grid_points, planted_pair, scale_figures, vectorbt_grid
 from oneprice.study.zscore_grid import rolling_z, zscore_grid
 
 
@@ -85,3 +85,11 @@ def test_impossible_grids_are_refused() -> None:
     p[3, 0] = 0.0
     with pytest.raises(DataError, match="above 0"):
         zscore_grid(x, p, np.array([(10, 1, 0)]))
+
+
+def test_the_large_screen_is_measured_in_a_process_of_its_own() -> None:
+    """Pairs, peak memory and speed come back from the child; the planted pairs lead the list."""
+    memory, speed = scale_figures(60, 400)
+    assert memory.detail["tests"] == 60 * 59 // 2 and memory.verdict == "holds" and memory.figure > 50
+    assert memory.detail["planted"] == 30 and memory.detail["planted_found"] == 30
+    assert speed.figure > 1000 and speed.verdict == "shown"

@@ -15,8 +15,9 @@ from oneprice.signals.clusters.communities import communities
 from oneprice.signals.clusters.groups import group_series
 from oneprice.signals.cointegration.engle_granger import engle_granger_null
 from oneprice.study.anchors_market import Anchor
-from oneprice.study.screen import GRID, count_pairs, declare, declared
+from oneprice.study.screen import count_pairs
 from oneprice.study.screen_blocks import FIXED_BLOCK
+from oneprice.study.screen_families import GRID, declare, declared
 
 WORLDS, CLUSTERS, MEMBERS, WALKS, N_OBS = 8, 5, 5, 10, 750
 GRAPHS, EDGE_RATE = 20, 0.01

@@ -1,18 +1,29 @@
-"""Ratios of the research room: a z-score grid against vectorbt at equal returns."""
+"""Figures of the research room: a z-score grid against vectorbt at equal returns, and a screen of 50 million pairs.
+
+The large screen runs in a process of its own with one thread, so that its peak memory is its own.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 import warnings
 from typing import Any
 
 import numpy as np
 
-from oneprice.study.bench_time import LEAST, Figure, interleaved
+from oneprice.core.errors import OnePriceError
+from oneprice.study.bench_time import LEAST, MOST, Figure, interleaved
 from oneprice.study.zscore_grid import Grid, zscore_grid
 
 BARS, REPEATS, FEE_BP, SEED = 5000, 3, 2.0, 1
 LEAST_GRID = 20.0
+SERIES, TIMES, MOST_MEMORY_MB = 10_000, 1_000, 4_000.0
+CHILD = "import sys; from oneprice.study.bench_screen import child; child(int(sys.argv[1]), int(sys.argv[2]))"
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def planted_pair(n: int = BARS, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
@@ -61,9 +72,52 @@ def vectorbt_grid(spread: np.ndarray, close: np.ndarray, points: np.ndarray, fee
     return np.asarray(book.final_value()) / 1e6
 
 
-def screen_figures(*, repeats: int = REPEATS, per_axis: int = 10, bars: int = BARS) -> list[Figure]:
+def screen_figures(
+    *, repeats: int = REPEATS, per_axis: int = 10, bars: int = BARS, series: int = SERIES
+) -> list[Figure]:
     """The figures of this module; those whose rival is not installed say so."""
-    return [grid_figure(repeats, per_axis, bars)]
+    return [grid_figure(repeats, per_axis, bars), *scale_figures(series)]
+
+
+def scale_figures(series: int = SERIES, times: int = TIMES) -> list[Figure]:
+    """Peak memory and pairs a second of a full grid (lag 1, one order, simulated p-values) in one thread."""
+    command = [sys.executable, "-c", CHILD, str(series), str(times)]
+    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise OnePriceError(f"bench: the screen of {series} series failed: {done.stderr.strip()[-500:]}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    what = f"screen of {series:,} x {times:,}, {told['tests']:,} pairs"
+    found = f"{told['planted_found']} of {told['planted']} planted pairs among the {told['kept']} best"
+    return [
+        Figure(f"{what}: peak memory", told["peak_mb"], "MB", MOST_MEMORY_MB, MOST, found, told),
+        Figure(f"{what}: speed", told["pairs_per_s"], "pairs/s", note="one thread, p-values included"),
+    ]
+
+
+def child(series: int, times: int) -> None:
+    """In the process of its own: screen walks with 1 % planted pairs, print what came of it as JSON."""
+    import resource
+
+    from oneprice.market.prices import panel
+    from oneprice.study.screen import screen
+
+    rng = np.random.default_rng(SEED)
+    paths = np.cumsum(rng.normal(0, 0.01, (series, times)), axis=1)
+    first = np.arange(0, series - 1, max(series // 100, 2))
+    gap, shocks = np.zeros((len(first), times)), rng.normal(0, 0.01, (len(first), times))
+    for t in range(1, times):
+        gap[:, t] = 0.9 * gap[:, t - 1] + shocks[:, t]
+    paths[first + 1] = paths[first] + gap
+    prices = panel(np.exp(3.0 + paths.T))
+    planted = {frozenset((f"s{i}", f"s{i + 1}")) for i in first.tolist()}
+    del paths
+    found = screen(prices, family="grid", confirm=0)
+    told = {
+        "tests": found.tests, "pairs_per_s": found.pairs_per_s, "kept": len(found.pairs), "planted": len(planted),
+        "planted_found": sum(frozenset((r.y, r.x)) in planted for r in found.pairs), "below": found.below,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+    }  # fmt: skip
+    print(json.dumps(told))
 
 
 def grid_figure(repeats: int = REPEATS, per_axis: int = 10, bars: int = BARS) -> Figure:

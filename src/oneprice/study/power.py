@@ -20,8 +20,9 @@ import numpy as np
 from oneprice.core.errors import ConfigError
 from oneprice.market.prices import Prices, panel
 from oneprice.signals.cointegration.engle_granger import engle_granger_null
-from oneprice.study.screen import count_pairs, declare, declared
+from oneprice.study.screen import count_pairs
 from oneprice.study.screen_blocks import FIXED_BLOCK
+from oneprice.study.screen_families import declare, declared
 
 STEP = 0.01  # deviation of a walk's log step
 

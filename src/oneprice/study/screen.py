@@ -15,42 +15,28 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.market.prices import Prices, require_space
 from oneprice.market.prices_checks import Excluded
-from oneprice.signals.clusters.groups import group_series
 from oneprice.signals.cointegration.engle_granger import engle_granger_null
 from oneprice.signals.unit_root.inputs import lag_rule
 from oneprice.signals.unit_root.null import Null
 from oneprice.study import screen_blocks, screen_store
 from oneprice.study.bench_time import timed
 from oneprice.study.screen_baskets import baskets_of
+from oneprice.study.screen_families import CLUSTERS, GRID, Families, declare, declared, families_of
 from oneprice.study.screen_judge import Rules, judge_pairs
 from oneprice.study.screen_result import ScreenResult
 from oneprice.study.screen_rows import describe
+from oneprice.study.screen_settings import costs_of, steps_of
 
 Progress = Callable[[float, float], None]
-CLUSTERS, GRID = "clusters", "grid"
 KEEP = 200
 HELD_OUT = 0.3  # share of the times a full grid keeps back
 SAVE_EVERY = 8  # batches
 CORRECTIONS = ("bh", "by")
-
-
-class Families(msgspec.Struct, frozen=True, eq=False):
-    """Series in the order they are tested: families side by side, and in each the one with the larger moves first."""
-
-    order: np.ndarray
-    sizes: tuple[int, ...]
-    names: tuple[str, ...]
-    label: str
-
-    def name_of(self, place: int) -> str:
-        """Family of the series at a place of the order."""
-        return self.names[int(np.searchsorted(np.cumsum(self.sizes), place, side="right"))]
 
 
 def screen(
@@ -181,45 +167,6 @@ def split(prices: Prices, share: float) -> tuple[Prices, Prices | None]:
     return prices.rows(0, cut), prices.rows(cut, len(prices))
 
 
-def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str] | str | None) -> Families:
-    """Families in their order of testing; within one, larger moves first, equal ones by name."""
-    moves = np.diff(rows, axis=1).std(axis=1)
-    if family is None or family == GRID:
-        groups, label = dict.fromkeys(symbols, "all"), "ranking of the full grid"
-    elif family == CLUSTERS:
-        labels, _ = group_series(rows, n_factors=min(8, len(rows) - 1, rows.shape[1] - 2))
-        groups = {s: f"cluster {k}" for s, k in zip(symbols, labels, strict=True) if k >= 0}
-        label = f"{len(set(groups.values()))} clusters of {len(groups)} series, made from returns alone"
-    elif isinstance(family, Mapping):
-        unknown = [s for s in family if s not in symbols]
-        groups = {s: str(family[s]) for s in symbols if s in family}
-        label = f"{len(set(groups.values()))} declared groups of {len(groups)} series"
-        label += f" ({len(unknown)} names are not in the panel)" if unknown else ""
-    else:
-        raise unknown_name("family", str(family), [CLUSTERS, GRID, "a mapping symbol -> group"])
-    members: dict[str, list[int]] = {}
-    for i, s in enumerate(symbols):
-        if s in groups:
-            members.setdefault(groups[s], []).append(i)
-    names = sorted(g for g, m in members.items() if len(m) > 1)
-    chosen = [sorted(members[g], key=lambda i: (-moves[i], symbols[i])) for g in names]
-    order = np.array([i for m in chosen for i in m], np.int64)
-    return Families(order, tuple(len(m) for m in chosen), tuple(names), label)
-
-
-def declared(families: Families) -> int:
-    """Hypotheses: pairs within families."""
-    return sum(n * (n - 1) // 2 for n in families.sizes)
-
-
-def families_of(families: Families, names: list[str]) -> dict[str, tuple[str, ...]]:
-    """Family -> its series; a full grid is not listed."""
-    if families.names == ("all",):
-        return {}
-    edges = np.concatenate([[0], np.cumsum(families.sizes)])
-    return {g: tuple(sorted(names[edges[k] : edges[k + 1]])) for k, g in enumerate(families.names)}
-
-
 def count_pairs(
     rows: np.ndarray,
     families: Families,
@@ -269,39 +216,3 @@ def digest_of(rows: np.ndarray, sizes: tuple[int, ...], lags: int | str, null: N
     h.update(null.draws.tobytes())
     h.update(rows.tobytes())
     return h.hexdigest()
-
-
-def costs_of(cost_bp: float | Mapping[str, float], symbols: tuple[str, ...]) -> dict[str, float]:
-    """Cost by symbol, each stated and not below 0."""
-    out = dict.fromkeys(symbols, cost_bp) if not isinstance(cost_bp, Mapping) else dict(cost_bp)
-    missing = [s for s in symbols if s not in out]
-    if missing:
-        raise ConfigError(f"screen: cost_bp: no cost for {', '.join(missing[:5])}; give one a symbol, or one number")
-    for s in symbols:
-        if not (math.isfinite(out[s]) and out[s] >= 0):
-            raise ConfigError(f"screen: cost_bp: expected 0 or more for {s}, got {out[s]}")
-    return {s: float(out[s]) for s in symbols}
-
-
-UNITS_NS = {"d": 86_400e9, "h": 3_600e9, "min": 60e9, "s": 1e9, "ms": 1e6}
-
-
-def steps_of(half_life: tuple[float | str, float | str], prices: Prices) -> tuple[float, float]:
-    """(least, most) in steps of the panel, whose step is the median one."""
-    low, high = (_steps(v, prices.step_ns) for v in half_life)
-    if not 0 <= low < high:
-        raise ConfigError(f"screen: half_life: expected 0 <= least < most, got {half_life}")
-    return low, high
-
-
-def _steps(value: float | str, step_ns: int) -> float:
-    if not isinstance(value, str):
-        return float(value)
-    digits = value.rstrip("abcdefghijklmnopqrstuvwxyz").strip()
-    unit = value[len(value.rstrip("abcdefghijklmnopqrstuvwxyz")) :]
-    try:
-        return float(digits) * UNITS_NS[unit] / step_ns
-    except (ValueError, KeyError) as error:
-        raise ConfigError(
-            f"screen: half_life: expected steps or a number with d, h, min, s or ms, got {value!r}"
-        ) from error

@@ -1,0 +1,65 @@
+"""Families of a screen: which pairs are hypotheses, declared before anything is tested, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import unknown_name
+from oneprice.signals.clusters.groups import group_series
+
+CLUSTERS, GRID = "clusters", "grid"
+
+
+class Families(msgspec.Struct, frozen=True, eq=False):
+    """Series in the order they are tested: families side by side, and in each the one with the larger moves first."""
+
+    order: np.ndarray
+    sizes: tuple[int, ...]
+    names: tuple[str, ...]
+    label: str
+
+    def name_of(self, place: int) -> str:
+        """Family of the series at a place of the order."""
+        return self.names[int(np.searchsorted(np.cumsum(self.sizes), place, side="right"))]
+
+
+def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str] | str | None) -> Families:
+    """Families in their order of testing; within one, larger moves first, equal ones by name."""
+    moves = np.diff(rows, axis=1).std(axis=1)
+    if family is None or family == GRID:
+        groups, label = dict.fromkeys(symbols, "all"), "ranking of the full grid"
+    elif family == CLUSTERS:
+        labels, _ = group_series(rows, n_factors=min(8, len(rows) - 1, rows.shape[1] - 2))
+        groups = {s: f"cluster {k}" for s, k in zip(symbols, labels, strict=True) if k >= 0}
+        label = f"{len(set(groups.values()))} clusters of {len(groups)} series, made from returns alone"
+    elif isinstance(family, Mapping):
+        unknown = [s for s in family if s not in symbols]
+        groups = {s: str(family[s]) for s in symbols if s in family}
+        label = f"{len(set(groups.values()))} declared groups of {len(groups)} series"
+        label += f" ({len(unknown)} names are not in the panel)" if unknown else ""
+    else:
+        raise unknown_name("family", str(family), [CLUSTERS, GRID, "a mapping symbol -> group"])
+    members: dict[str, list[int]] = {}
+    for i, s in enumerate(symbols):
+        if s in groups:
+            members.setdefault(groups[s], []).append(i)
+    names = sorted(g for g, m in members.items() if len(m) > 1)
+    chosen = [sorted(members[g], key=lambda i: (-moves[i], symbols[i])) for g in names]
+    order = np.array([i for m in chosen for i in m], np.int64)
+    return Families(order, tuple(len(m) for m in chosen), tuple(names), label)
+
+
+def declared(families: Families) -> int:
+    """Hypotheses: pairs within families."""
+    return sum(n * (n - 1) // 2 for n in families.sizes)
+
+
+def families_of(families: Families, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """Family -> its series; a full grid is not listed."""
+    if families.names == ("all",):
+        return {}
+    edges = np.concatenate([[0], np.cumsum(families.sizes)])
+    return {g: tuple(sorted(names[edges[k] : edges[k + 1]])) for k, g in enumerate(families.names)}
