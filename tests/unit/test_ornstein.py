@@ -21,11 +21,11 @@ from oneprice.signals.reversion.ornstein import (
 from oneprice.signals.reversion.slopes import (
     ar1_slopes,
     fitted_slopes,
-    residual_slopes,
     slope_law,
     slope_of,
     walk_slopes,
 )
+from oneprice.signals.reversion.walks import draw_walks, residuals
 
 DAY = 1.0 / 252.0
 
@@ -145,14 +145,13 @@ def test_residuals_of_a_regression_look_faster_than_walks() -> None:
     assert found[0] > found[1] > found[2]
     assert walk_percentile(0.95, 250, 1) < walk_percentile(0.95, 250, 2) < walk_percentile(0.95, 250, 3)
     walks = np.cumsum(np.random.default_rng(7).standard_normal((3, 3, 80)), axis=2)
-    walks -= walks.mean(axis=2, keepdims=True)
-    out = np.empty(3)
-    expected = []
-    for w in walks:
-        fit = w[0] - w[1:].T @ np.linalg.lstsq(w[1:].T, w[0], rcond=None)[0]
-        expected.append(np.polyfit(fit[:-1], fit[1:], 1)[0])
-    residual_slopes(walks.copy(), out)
-    assert out == pytest.approx(expected, rel=1e-9)
+    mine = walks.copy()
+    residuals(mine)
+    for w, got in zip(walks, mine[:, 0], strict=True):
+        z = np.column_stack([np.ones(80), *w[1:]])
+        assert got == pytest.approx(w[0] - z @ np.linalg.lstsq(z, w[0], rcond=None)[0], abs=1e-9)
+    drawn = draw_walks(np.random.default_rng(7), 3, 80, 3)
+    assert np.array_equal(drawn, mine[:, 0]) and draw_walks(np.random.default_rng(7), 3, 80).shape == (3, 80)
 
 
 def test_the_law_of_the_slope_against_a_plain_simulation() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.signals.reversion.checks import rows_of
+from oneprice.signals.reversion.walks import percentile_among
 
 WORST = 1e-11  # smallest eigenvalue of the correlation matrix that is still told from 0
 SEED, WALKS = 20_240_220, 400
@@ -104,8 +105,7 @@ def portfolios(moments: Predictable) -> BoxTiao:
 
 def walk_ratio_percentile(ratio: float, count: int, length: int) -> float:
     """Percent of panels of `count` independent walks of `length` whose least ratio is at most `ratio`."""
-    walks = least_ratios_of_walks(count, length)
-    return float(100.0 * (np.searchsorted(walks, ratio, side="right") + 1) / (len(walks) + 1))
+    return float(percentile_among(least_ratios_of_walks(count, length), ratio))
 
 
 @lru_cache(maxsize=16)

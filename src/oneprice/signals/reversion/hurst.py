@@ -23,6 +23,7 @@ import numpy as np
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.core.jit import njit
 from oneprice.signals.reversion.checks import rows_of
+from oneprice.signals.reversion.walks import draw_walks, percentile_among
 
 LEAST = 100
 KINDS = {"random_walk": 0, "price": 1, "change": 2}
@@ -92,24 +93,24 @@ def hurst_moments(paths: Any, *, power: float = 2.0, longest: int = 19) -> np.nd
     return out
 
 
-def hurst_percentile(value: Any, n: int, method: str = "dfa") -> np.ndarray:
-    """Percent of random walks of `n` levels whose H by `method` is at most `value`; low: more reverting than walks.
+def hurst_percentile(value: Any, n: int, method: str = "dfa", series: int = 1) -> np.ndarray:
+    """Percent of matched walks of `n` levels whose H by `method` is at most `value`; low: more reverting than walks.
 
-    method: "rs" (random_walk, simplified), "dfa" or "moments" (power 2), each with its defaults.
+    method: "rs" (random_walk, simplified), "dfa" or "moments" (power 2), each with its defaults. series: 1 for a
+    spread from outside, N for the residual of a regression among N series on the same observations.
     """
-    walks = hurst_of_walks(n, method)
-    return 100.0 * (np.searchsorted(walks, np.asarray(value, np.float64), side="right") + 1) / (len(walks) + 1)
+    return percentile_among(hurst_of_walks(n, method, series), value)
 
 
 @lru_cache(maxsize=32)
-def hurst_of_walks(n: int, method: str = "dfa") -> np.ndarray:
-    """Sorted H of Gaussian walks of n levels: 4,000 of them up to n = 1,000, fewer beyond (at least 500)."""
+def hurst_of_walks(n: int, method: str = "dfa", series: int = 1) -> np.ndarray:
+    """Sorted H of matched walks of n levels: 4,000 of them up to n = 1,000, fewer beyond (at least 500)."""
     if method not in METHODS:
         raise unknown_name("Hurst method", method, list(METHODS))
-    rng = np.random.default_rng((SEED, n))
+    rng = np.random.default_rng((SEED, n, series))
     parts = []
-    for a in range(0, max(500, min(WALKS, STEPS // n)), CHUNK):
-        walks = np.cumsum(rng.standard_normal((CHUNK, n)), axis=1) + a
+    for _ in range(0, max(500, min(WALKS, STEPS // n)), CHUNK):
+        walks = draw_walks(rng, CHUNK, n, series)
         if method == "rs":
             parts.append(hurst_rs_block(walks))
         else:

@@ -23,6 +23,7 @@ from oneprice.core.jit import njit
 from oneprice.core.records import record
 from oneprice.signals.reversion.checks import one_series, positive, rows_of, share
 from oneprice.signals.reversion.slopes import slope_law, walk_slopes
+from oneprice.signals.reversion.walks import percentile_among
 
 LEAST = 20  # observations
 
@@ -86,9 +87,8 @@ def ou_block(spreads: Any, dt: float, *, series: int = 1, confidence: float = 0.
 
 
 def walk_percentile(slope: Any, n: int, series: int = 1) -> np.ndarray:
-    """Percent of random walks of n observations whose slope is at most `slope`; never below 100 / (walks + 1)."""
-    walks = walk_slopes(n, series)
-    return 100.0 * (np.searchsorted(walks, np.asarray(slope), side="right") + 1) / (len(walks) + 1)
+    """Percent of matched walks (`walks`) whose slope is at most `slope`, as fast or faster; small: unlike a walk."""
+    return percentile_among(walk_slopes(n, series), slope)
 
 
 @njit

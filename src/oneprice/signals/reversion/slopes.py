@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
+from oneprice.signals.reversion.walks import check_walks, draw_walks, orthonormal
 
 PATHS, FEWEST_PATHS = 10_000, 1_000
 STEPS = 10_000_000  # draws spent on one law: long series get fewer paths, and need fewer
@@ -28,7 +28,6 @@ FITTED_STEPS = 4_000_000  # for residuals, which cost more
 CHUNK = 500
 GRID = 44
 WALKS = 20_000
-MOST_SERIES = 12
 SEED = 20_240_217
 
 
@@ -163,17 +162,6 @@ def fitted_slopes(shocks: Any, others: Any, slopes: Any, out: Any) -> None:
             out[i, p] = (cross[i] - sums[i] * lead / m) / (squares[i] - sums[i] * sums[i] / m)
 
 
-@njit
-def orthonormal(rows: Any) -> None:
-    """Demean rows [k, n] and make them orthonormal, in place: modified Gram-Schmidt."""
-    for j in range(len(rows)):
-        v = rows[j]
-        v -= v.mean()
-        for i in range(j):
-            project_out(v, rows[i])
-        v /= np.sqrt((v * v).sum())
-
-
 @lru_cache(maxsize=64)
 def slope_law(n: int, series: int = 1) -> SlopeLaw:
     """The law of the slope for n observations of a spread (series = 1) or of a residual among `series`."""
@@ -196,12 +184,6 @@ def slope_law(n: int, series: int = 1) -> SlopeLaw:
     return SlopeLaw(slopes, drawn, n, series)
 
 
-def check_walks(n: int, series: int) -> None:
-    """ConfigError unless 1 <= series <= 12 and n >= 8 + series."""
-    if not 1 <= series <= MOST_SERIES or n < 8 + series:
-        raise ConfigError(f"walks: expected 1 to {MOST_SERIES} series and n >= 8 + series, got {series} and {n}")
-
-
 @lru_cache(maxsize=64)
 def walk_slopes(n: int, series: int = 1) -> np.ndarray:
     """Sorted slopes of `WALKS` random walks of n observations (fewer beyond 1,000), or of regression residuals.
@@ -209,40 +191,17 @@ def walk_slopes(n: int, series: int = 1) -> np.ndarray:
     series: 1 for a spread whose weights come from outside the sample; N for the residual of one walk on
     N - 1 others and a constant, fitted on the same sample.
     """
-    check_walks(n, series)
     m = max(FEWEST_PATHS, min(WALKS, 2 * STEPS // n))
     out = np.empty(m)
     rng = np.random.default_rng((SEED, n, series, 1))
     for a in range(0, m, CHUNK):
-        k = min(CHUNK, m - a)
-        walks = np.cumsum(rng.standard_normal((k, series, n)), axis=2)
-        residual_slopes(walks - walks.mean(axis=2, keepdims=True), out[a : a + k])
+        slopes_of(draw_walks(rng, min(CHUNK, m - a), n, series), out[a : a + CHUNK])
     out.sort()
     return out
 
 
 @njit
-def residual_slopes(walks: Any, out: Any) -> None:
-    """Slope of the residual of the first series on the rest, a set a row; walks [sets, series, n], demeaned."""
-    k = walks.shape[1]
-    for s in range(len(walks)):
-        y = walks[s, 0].copy()
-        for i in range(1, k):  # modified Gram-Schmidt: each regressor, cleaned of those before it
-            v = walks[s, i]
-            for j in range(1, i):
-                project_out(v, walks[s, j])
-            project_out(y, v)
-        out[s] = slope_of(y)
-
-
-@njit
-def project_out(y: Any, v: Any) -> None:
-    """y - v (y.v) / (v.v), in place."""
-    top = 0.0
-    bottom = 0.0
-    for t in range(len(y)):
-        top += y[t] * v[t]
-        bottom += v[t] * v[t]
-    b = top / bottom
-    for t in range(len(y)):
-        y[t] -= b * v[t]
+def slopes_of(rows: Any, out: Any) -> None:
+    """`slope_of` each row [m, n]."""
+    for i in range(len(rows)):
+        out[i] = slope_of(rows[i])

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,11 @@ from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
 from oneprice.core.records import record
 from oneprice.signals.reversion.checks import one_series, rows_of
+from oneprice.signals.reversion.walks import draw_walks, percentile_among
 
 VR = record([("q", "i8"), ("ratio", "f8"), ("z", "f8"), ("z_star", "f8")])
 LEAST = 20
+WALKS, STEPS, CHUNK, SEED = 4_000, 4_000_000, 200, 20_240_223
 
 
 def variance_ratio(path: Any, steps: Sequence[int] = (2, 4, 8, 16)) -> np.ndarray:
@@ -52,6 +55,26 @@ def two_sided_p(z: Any) -> np.ndarray:
     from scipy.special import erfc
 
     return np.asarray(erfc(np.abs(z) / math.sqrt(2.0)))
+
+
+def ratio_percentile(ratio: Any, q: int, n: int, series: int = 1) -> np.ndarray:
+    """Percent of matched walks of `n` levels whose VR(q) is at most `ratio`; low: more reverting than walks.
+
+    The normal law of z holds for many observations and small q, and never for the residual of a regression: series
+    is N for a residual among N series on the same observations, 1 for a spread from outside.
+    """
+    return percentile_among(ratios_of_walks(n, q, series), ratio)
+
+
+@lru_cache(maxsize=64)
+def ratios_of_walks(n: int, q: int, series: int = 1) -> np.ndarray:
+    """Sorted VR(q) of matched walks of n levels: 4,000 of them up to n = 1,000, fewer beyond (at least 500)."""
+    rng = np.random.default_rng((SEED, n, q, series))
+    parts = [
+        variance_ratio_block(draw_walks(rng, CHUNK, n, series), (q,))["ratio"][:, 0]
+        for _ in range(0, max(500, min(WALKS, STEPS // n)), CHUNK)
+    ]
+    return np.sort(np.concatenate(parts))
 
 
 def ratio_of_correlations(correlations: Any, q: int) -> float:
