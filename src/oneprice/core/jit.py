@@ -24,6 +24,8 @@ import llvmlite
 import numba
 import numpy as np
 
+from oneprice.core.callee import as_callee
+
 ROOT = Path(__file__).resolve().parents[1]
 _IMPORT = re.compile(
     r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n#]+)|import\s+([\w., ]+))", re.MULTILINE
@@ -64,7 +66,7 @@ def _module_file(name: str) -> Path | None:
 
 @cache
 def _source(path: Path) -> tuple[bytes, tuple[Path, ...]]:
-    """A file's bytes and the files of this package it imports (static imports only)."""
+    """The digest of a file's bytes and the files of this package it imports (static imports only)."""
     raw = path.read_bytes()
     found: dict[Path, None] = {}
     for match in _IMPORT.finditer(_NOISE.sub("", raw.decode())):
@@ -78,7 +80,7 @@ def _source(path: Path) -> tuple[bytes, tuple[Path, ...]]:
             file = _module_file(name)
             if file is not None and file != path:
                 found[file] = None
-    return raw, tuple(found)
+    return hashlib.sha256(raw).digest(), tuple(found)
 
 
 def _absolute(name: str, path: Path) -> str:
@@ -150,6 +152,7 @@ def njit(*args: Any, **options: Any) -> Any:
     """`numba.njit` with cache=True, error_model='numpy' and the content-keyed cache folder.
 
     No C-callable wrapper is made (entries of strategies are cfuncs of their own): it would cost compile time.
+    Kernels called by kernels stay bitcode until one that Python calls links them (see `callee`).
     """
     options.setdefault("cache", True)
     options.setdefault("error_model", "numpy")
@@ -158,7 +161,7 @@ def njit(*args: Any, **options: Any) -> Any:
     def wrap(function: Callable[..., Any]) -> Any:
         path = Path(sys.modules[function.__module__].__file__ or "").resolve()
         with cache_folder(cache_home() / digest_of(path)):
-            return _plain_types(numba.njit(*signature, **options)(function))
+            return as_callee(_plain_types(numba.njit(*signature, **options)(function)))
 
     if len(args) == 1 and inspect.isfunction(args[0]):
         signature: tuple[Any, ...] = ()

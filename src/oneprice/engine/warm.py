@@ -1,7 +1,7 @@
 """First compile: numba compiles one function at a time in a process, so independent layers are compiled in two.
 
-Each part is a kernel that calls what the engine calls of a layer, with the engine's types; it is compiled, never run.
-Its callees land in the cache on disk, where the engine's own compilation finds them.
+Each part is a kernel that calls what the engine calls of a layer, with the engine's types; it is compiled as a callee,
+never run. What it calls lands in the cache on disk, where the engine's own compilation finds it.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def advance_part(half: int, tapes: Any) -> None:
 
 def compile_execution() -> None:
     """The largest part, compiled in a process of its own."""
-    execution_part.compile(ADDRESSES)
+    execution_part.get_call_template(ADDRESSES, {})
 
 
 def compile_rest() -> None:
     """Market, risk and the exchange half."""
-    risk_part.compile(ADDRESSES)
-    exchange_part.compile(ADDRESSES)
-    advance_part.compile((types.int64, types.Array(types.int64, 2, "C")))
+    risk_part.get_call_template(ADDRESSES, {})
+    exchange_part.get_call_template(ADDRESSES, {})
+    advance_part.get_call_template((types.int64, types.Array(types.int64, 2, "C")), {})
 
 
 def warm(finish: Callable[[], Any]) -> None:

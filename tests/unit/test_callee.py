@@ -1,0 +1,86 @@
+"""Kernels met as callees: bitcode until a kernel that Python calls links them; the numbers are those of any kernel."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numba import float64
+
+from oneprice.core.jit import njit
+
+
+@njit
+def root(x: float) -> float:
+    if x < 0.0:
+        raise ValueError("negative")
+    return math.sqrt(x) + 1.0
+
+
+@njit
+def scaled(x: float, by: float = 2.0) -> float:
+    return root(x) * by
+
+
+@njit
+def total(n: int) -> float:
+    out = 0.0
+    for i in range(n):
+        out += scaled(float(i)) + scaled(1.0, by=3.0) + root(2.0)
+    return out
+
+
+def plain(n: int) -> float:
+    return sum(2.0 * (math.sqrt(i) + 1.0) + 3.0 * 2.0 + math.sqrt(2.0) + 1.0 for i in range(n))
+
+
+def test_callees_have_no_machine_code_until_python_calls_them() -> None:
+    """One program is made of the kernel that Python calls; a callee called from Python is then made too."""
+    assert total(10) == pytest.approx(plain(10), rel=1e-15)
+    assert len(total.overloads) == 1
+    if not scaled.overloads:  # another test of this process may have called it
+        assert scaled(4.0) == 6.0 and len(scaled.overloads) == 1
+    assert scaled(4.0) == scaled.py_func(4.0) == 6.0
+    assert total(3) == pytest.approx(plain(3), rel=1e-15)
+
+
+def test_an_error_raised_in_a_callee_reaches_python() -> None:
+    """Exceptions pass through kernels linked from bitcode."""
+    with pytest.raises(ValueError, match="negative"):
+        scaled(-1.0)
+
+
+def test_get_overload_takes_a_signature_or_its_arguments() -> None:
+    """Numba asks with either."""
+    template, _, folded, _ = root.get_call_template((float64,), {})
+    assert template.cases[0].return_type == float64 and tuple(folded) == (float64,)
+    assert root.get_overload((float64,)) is root.get_overload(float64(float64))
+
+
+_CODE = """
+import numba
+from oneprice.features import ewvar
+from oneprice.core.jit import njit
+import numpy as np
+out = np.empty(4)
+ewvar.loop(ewvar.FOLD.fresh(), np.arange(4.0), 0.5, out)
+print(out.tolist(), ewvar.loop.stats.cache_hits.total(), len(ewvar.step.overloads))
+"""
+
+
+def test_a_second_process_takes_the_finished_program(tmp_path: Path) -> None:
+    """The linked kernel comes from the cache whole; its callees are not even loaded. Numbers are bit-equal."""
+    env: dict[str, Any] = {**os.environ, "ONEPRICE_CACHE": str(tmp_path)}
+    said = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", _CODE], env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout.rsplit(maxsplit=2))
+    assert said[0][0] == said[1][0]
+    assert said[0][1:] == ["0", "0"] and said[1][1:] == ["1", "0"]
+    assert [p.name for p in tmp_path.rglob("callee.*step*.nbc")]
