@@ -27,6 +27,8 @@ from oneprice.core.records import (
     SELL,
     STATUS,
 )
+from oneprice.execution.intents import package
+from oneprice.execution.strategy import strategy
 from oneprice.market.corporate import US_SHORT_BAN_2008_NS, day_ns, with_borrow, with_dividends, with_status
 from oneprice.market.parquet import read_parquet, write_parquet
 from oneprice.market.tape import Tape, make_tape, read_tape, write_tape
@@ -35,6 +37,7 @@ from oneprice.modes.replay import replay
 from oneprice.modes.rerun import rerun
 from oneprice.modes.run import Run
 from oneprice.risk.limits import LegLimits, Limits
+from oneprice.study.report import cause_table, read_run
 
 DAY = 86_400 * S
 HOUR = 3_600 * S
@@ -108,6 +111,31 @@ def test_tapes_with_corporate_rows_keep_their_bytes(tmp_path: Path) -> None:
     packed = read_parquet(write_parquet(t, tmp_path / "t.parquet"))
     assert packed.events.tobytes() == t.events.tobytes()
     assert make_tape(t.instrument, t.events, header=t.header).digest == t.digest
+
+
+def test_rows_stand_in_front_of_all_others_of_their_time() -> None:
+    """Dividend, charge and ban come before the quotes received with them; the venue had them a feed latency before."""
+    at = START + 30 * MS
+    base = tape("a", [top(i * 10 * MS) for i in (0, 1, 2, 3, 3, 3, 4)])
+    for added in (
+        with_dividends(base, [(at, 1)]),
+        with_borrow(base, 100, [START, at]),
+        with_status(base, [(at, START + 100 * MS)]),
+    ):
+        assert added.events["kind"][3] not in (base.events["kind"][3],) and len(added) == len(base) + 1
+        assert added.events["receive_ns"][3] == at == added.events["receive_ns"][4]
+        assert added.events["exchange_ns"][3] == at - kit.FEED_NS and added.exchange_order is None
+
+
+def test_the_report_tells_dividends_and_borrow(tmp_path: Path) -> None:
+    """From the journal alone: each cause with its amount, and their sum is the change of equity to the unit."""
+    a = with_dividends(steady("a"), [(START + 500 * MS, "1.5")])
+    b = with_borrow(steady("b"), 400 * 90 * DAY // (500 * MS), [START, START + 500 * MS])
+    run = replay(PACKAGE, [a, b], latency=LATENCY, out=tmp_path)
+    table = cause_table(read_run(tmp_path))
+    told = {name: table.amount(units) for name, units in table.causes if units}
+    assert table.difference == 0
+    assert told["dividend"] == pytest.approx(0.075) and told["borrow"] == pytest.approx(run.pnl()["borrow"])
 
 
 def test_amounts_are_in_ticks() -> None:
@@ -232,6 +260,26 @@ def test_a_package_that_would_sell_todays_purchase_is_refused_whole(tmp_path: Pa
     assert rerun(tmp_path, tapes=tapes, strategies=[opens, back_too_soon, back]).equal
     free = replay([opens, back_too_soon], [hours("a", 30), hours("b", 30)], latency=LATENCY)
     assert free.refusals() == {} and lots(free) == [0, 0], "without the rule the same package trades"
+
+
+@strategy(memory={"n": "i8"})
+def in_and_out(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
+    """Buys 0.05 of leg 0 against leg 1 on the first day, 0.03 more on the second, then wants all of it back."""
+    m.n += 1
+    if m.n == 5 or m.n == 30:
+        qty = 0.05 if m.n == 5 else 0.03
+        package(orders, 1, (0, legs[0].ask * 1.01), (1, legs[1].bid * 0.99), qty)
+    elif m.n == 40:
+        package(orders, 2, (1, legs[1].ask * 1.01), (0, legs[0].bid * 0.99), 0.08, -1, 0, True)
+
+
+def test_a_package_that_reduces_is_cut_to_what_may_be_sold() -> None:
+    """Of 8 lots 3 were bought today: 5 are sold and 5 of the other leg bought back; without the rule all 8."""
+    run = replay(in_and_out, [hours("a", 30, settle_days=1), hours("b", 30)], latency=LATENCY)
+    assert lots(run) == [3, -3] and run.refusals() == {}
+    assert run.commands()["qty"].tolist() == [5, 5, 3, 3, 5, 5]
+    free = replay(in_and_out, [hours("a", 30), hours("b", 30)], latency=LATENCY)
+    assert lots(free) == [0, 0]
 
 
 def test_a_lost_hedge_of_todays_purchase_waits_for_tomorrow() -> None:

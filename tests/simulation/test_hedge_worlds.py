@@ -76,3 +76,17 @@ def test_reported_errors_cover() -> None:
         seen = hedge_report(hedge_path(y, x, fit))
         assert seen.nis == pytest.approx(1.0, abs=0.02) and abs(seen.innovation_lag1) < 0.1
     assert sum(inside) >= 10
+
+
+@pytest.mark.parametrize(("beta_step", "most"), [(0.0, 0.6), (0.01, 0.95)])
+def test_hedge_ratio_is_nearer_than_least_squares(beta_step: float, most: float) -> None:
+    """The last beta of 300 pairs, by the fitted filter, is nearer the planted one than least squares on all pairs,
+    also where it does not move.
+    """
+    ours, plain = [], []
+    for seed in range(25):
+        y, x, spread = planted_pair(seed, 300, beta_step=beta_step)
+        true = ((y - spread) / x)[-1]
+        ours.append(hedge_path(y, x, fit_hedge(y, x)).beta[-1] - true)
+        plain.append(np.polyfit(x, y, 1)[0] - true)
+    assert np.sqrt(np.mean(np.square(ours))) < most * np.sqrt(np.mean(np.square(plain)))

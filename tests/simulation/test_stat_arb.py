@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 import slot_kit as kit
+from slot_kit import QUIET, fills_of, made, row_of, run_slots, slot, state_of, tied
+
 from oneprice.core.errors import ConfigError
 from oneprice.core.instruments import Fees
 from oneprice.core.records import BAR, COMMAND, REASONS, REFUSED, TOP
@@ -19,7 +20,6 @@ from oneprice.risk.limits import Limits
 from oneprice.signals import spread as spreads
 from oneprice.signals.slots import SLOT, Slot, pack
 from oneprice.strategies import stat_arb
-from slot_kit import QUIET, fills_of, made, row_of, run_slots, slot, state_of, tied
 
 NAMES = ("A", "B")
 
@@ -308,7 +308,7 @@ def test_on_ticks_it_looks_once_a_step_and_only_at_fresh_quotes() -> None:
     rows = (sent["time_ns"] - first_ns) // second
     assert z[rows[0]] == 2.0 and z[rows[2]] <= 0.0 and rows[0] - 250 < 10, "within a step of the signal"
     st = state_of(run, one)
-    assert 30 <= st["fan"]["n"] + 32 and st["entries"] == 1
+    assert st["fan"]["n"] + 32 >= 30 and st["entries"] == 1
 
 
 def test_a_dynamic_hedge_follows_a_drifting_ratio() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from slot_kit import DAY, gappy, made, tied
 
 from oneprice.core.errors import ConfigError
 from oneprice.core.instruments import Fees
@@ -19,7 +20,6 @@ from oneprice.study.walk_estimator import later, span
 from oneprice.study.walk_fit import PairSelection, usable
 from oneprice.study.walk_forward import walk_forward
 from oneprice.study.walk_report import WalkForward
-from slot_kit import DAY, gappy, made, tied
 
 NAMES = tuple("ABCDEFGH")
 CHEAP = Fees(maker_bp=0, taker_bp=2)
@@ -90,7 +90,7 @@ def test_the_estimator_sees_the_training_rows_up_to_its_request() -> None:
     seen: list[Prices] = []
 
     class Watch(PairSelection, frozen=True):
-        def __call__(self, prices: Prices, costs_bp: np.ndarray):  # noqa: ANN204
+        def __call__(self, prices: Prices, costs_bp: np.ndarray):
             seen.append(prices)
             assert np.allclose(costs_bp, 3.0), "fee and slippage of one fill"
             return super().__call__(prices, costs_bp)

@@ -12,6 +12,7 @@ from typing import Any
 
 from oneprice.core.jit import njit
 from oneprice.features import kalman_hedge
+from oneprice.signals import capital as sizing
 from oneprice.signals.drift import cusum, fan, residual
 from oneprice.signals.slots import LOG, N_BOOK, N_SLOTS
 
@@ -169,11 +170,12 @@ def step_due(st: Any, now_ns: int) -> bool:
 
 
 @njit
-def observe(st: Any, legs: Any, p: Any) -> None:
-    """Take in the legs' prices of this moment: z, mark, hedge and monitors move by one step.
+def observe(m: Any, k: int, legs: Any, p: Any) -> None:
+    """Take in the legs' prices of this moment: z, marks, hedge and monitors of slot k move by one step.
 
     A price that is missing, or not positive where logs are taken, leaves everything and makes z NaN.
     """
+    st = m.book[k]
     slot = st.slot
     before = st.z
     st.z = math.nan
@@ -183,7 +185,10 @@ def observe(st: Any, legs: Any, p: Any) -> None:
         if not math.isfinite(price) or (slot.space == LOG and price <= 0.0):
             return
         x += slot.weight[j] * (math.log(price) if slot.space == LOG else price)
+    earned = st.pnl
     _mark(st, legs)
+    m.earned += st.pnl - earned
+    sizing.observe(m.purse, p.wealth + m.earned)
     shock = math.nan
     phi = math.exp(-slot.kappa)
     noise = slot.sigma * math.sqrt(1.0 - phi * phi)
@@ -304,18 +309,49 @@ def decide(st: Any, legs: Any, p: Any) -> int:
 
 
 @njit
-def enter(m: Any, k: int, legs: Any) -> None:
-    """Size the trade that slot k wants to begin, or want it no more where another slot has one of its legs."""
+def enter(m: Any, k: int, legs: Any, p: Any) -> None:
+    """Size the trade that slot k wants to begin; want it no more where another slot has a leg or nothing is left.
+
+    `scale` is what a unit of weight is worth from now on: value (log) or units (level).
+    """
     st = m.book[k]
-    if not legs_free(m, k, legs):
-        st.side = 0
-        return
     total = 0.0
     for j in range(st.slot.n_legs):
         w = abs(st.slot.weight[j])
         total += w if st.slot.space == LOG else w * abs(legs[st.slot.leg[j]].mid)
-    st.scale = st.slot.capital * st.slot.strength / total
+    value = gross_value(m, k, total, round_trip_bp(st, legs, p.slip_bp), p) if legs_free(m, k, legs) else 0.0
+    if value <= 0.0:
+        st.side = 0
+        return
+    st.scale = value / total
     st.entries += 1
+    m.earned -= value * round_trip_bp(st, legs, p.slip_bp) * 1e-4
+
+
+@njit
+def gross_value(m: Any, k: int, total: float, cost_bp: float, p: Any) -> float:
+    """Gross value of a trade of slot k: what its signal deserves of the surplus (`signals/capital.py`), at most its
+    capital and its share of what its legs trade. Without `wealth` the signal and drawdowns have no say.
+    """
+    slot = m.book[k].slot
+    cap = slot.capital * slot.strength
+    if slot.liquidity > 0.0:
+        thick = 0.0
+        weights = 0.0
+        for j in range(slot.n_legs):
+            thick = max(thick, abs(slot.weight[j]))
+            weights += abs(slot.weight[j])
+        cap = min(cap, p.participation * slot.liquidity * weights / thick)
+    if p.wealth <= 0.0:
+        return cap
+    sigma = slot.sigma / total
+    steps = math.inf if slot.hold_steps == 0 else float(slot.hold_steps)
+    z = abs(m.book[k].z)
+    gain = sizing.net_gain(z, sigma, slot.kappa, steps, cost_bp * 1e-4)
+    until = 1.0 / slot.kappa if slot.hold_steps == 0 else float(slot.hold_steps)
+    se = sigma * z * until * math.exp(-slot.kappa * until) * slot.kappa_se  # d gain / d kappa times its error
+    share = sizing.kelly(gain, sizing.gain_sd(sigma, slot.kappa, steps), se, p)
+    return sizing.capital(share, sizing.surplus(m.purse.wealth, m.purse.peak, p.floor), cap)
 
 
 @njit

@@ -47,7 +47,7 @@ SLOT = record(
         ("stop", "f8"),  # |z| at which it is given up; 0: never
         ("hold_steps", "i8"),  # longest holding; 0: no end
         ("step_ns", "i8"),  # a step on ticks; on bars a step is a bar
-        ("capital", "f8"),  # gross value of a full position, quote currency
+        ("capital", "f8"),  # most gross value of a position, quote currency
         ("rebalance", "f8"),  # share of the gross a leg may drift from its ratio; 0: never rebalanced
         ("strength", "f8"),  # how good the relation is, 0 to 1: scales capital
         ("liquidity", "f8"),  # value traded a step in the thinnest leg, quote currency; 0: not known
@@ -91,7 +91,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `weights` belong to `space`: shares of the notional ("log") or units a unit of spread ("level"). `centre` and
     `sigma` are of the spread in that space, `kappa` and `kappa_se` a step, `entry`, `exit` and `stop` in sigmas,
-    `capital` the gross value of a full position. Raises ConfigError for what cannot be traded.
+    `capital` the most gross value of a position. Raises ConfigError for what cannot be traded.
     """
 
     symbols: tuple[str, ...]

@@ -13,6 +13,7 @@ from typing import Any
 from oneprice.core.records import BAR, BOOK, MODEL, N_INTENTS, TOP
 from oneprice.execution.intents import fresh, package_begin, package_leg, refit
 from oneprice.execution.strategy import strategy
+from oneprice.signals.capital import STATE as PURSE
 from oneprice.signals.slot_book import (
     bars_complete,
     decide,
@@ -39,7 +40,12 @@ from oneprice.signals.slots import N_BOOK, STATE
     cusum_h=7.0,
     growth=2.0,  # growth of their variance: factor and limit
     growth_h=25.0,
-    memory={"model": SLOTS, "book": (STATE, (N_BOOK,)), "waiting": "i8"},
+    wealth=0.0,  # of the account at the start; 0: positions are a slot's capital, whatever signal and drawdown
+    shrink=0.25,  # share of Kelly
+    most=1.0,  # gross value of a position a unit of surplus, at most
+    floor=0.8,  # of the highest wealth; what is above it is the surplus
+    participation=0.05,  # of what the thinnest leg trades a step, where the slot knows it
+    memory={"model": SLOTS, "book": (STATE, (N_BOOK,)), "purse": PURSE, "earned": "f8", "waiting": "i8"},
     exit="converge",
 )
 def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
@@ -62,11 +68,11 @@ def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
             if not young or (kind == BAR and not bars_complete(st, legs)):
                 continue
             st.seen_ns = legs[st.slot.leg[0]].venue_ns if kind == BAR else event.receive_ns
-            observe(st, legs, p)
+            observe(m, k, legs, p)
             if decide(st, legs, p) != 0:
                 refit(orders, st.slot.id)
             if st.side != 0 and st.steps == 0:
-                enter(m, k, legs)
+                enter(m, k, legs, p)
         elif st.gone == 0 if kind == MODEL else not has_leg(st, event.leg, legs):
             continue
         if in_flight(st, legs):

@@ -61,7 +61,7 @@ def walk_forward(
 
     Parameters
     ----------
-    strategy : `op.strategies.stat_arb()` or one with the same `model`.
+    strategy : `op.strategies.stat_arb()` or one with the same `model`; its `wealth` is `capital` where it says none.
     train : length of the training window; its number of rows in the first window is kept in all. step : time between
         selections. refit_gap : least time between two fits that monitors ask for.
     select : a function (window, cost of a fill in bp a series) -> Picked; `PairSelection()` by default.
@@ -83,6 +83,8 @@ def walk_forward(
         Prices that do not cover train + step, fees that are not in order of time, or an impossible setting.
     """
     chosen = select or PairSelection()
+    if strategy.parameters.get("wealth") == 0.0:
+        strategy = strategy(wealth=float(capital))
     eras = _eras(fees, prices)
     train_by, step_by = span(train), span(step)
     if later(int(prices.time_ns[0]), train_by) >= int(prices.time_ns[-1]):
