@@ -90,13 +90,13 @@ def test_percentiles_are_uniform_on_walks(method: str) -> None:
 def test_fitted_residuals_have_their_own_percentiles() -> None:
     """Residuals of unrelated walks: below the 10th percentile 10 % of the time with `series` 2, more with 1.
 
-    A little more for DFA, which removes trends itself; far more for VR(16).
+    Only a little more: DFA removes trends itself, and a fit changes steps of 16 little. Half-lives suffer most.
     """
     rest = draw_walks(np.random.default_rng(7), 1_000, 250, 2)
     h, ratio = hurst_dfa(rest), variance_ratio_block(rest, (16,))["ratio"][:, 0]
     for own, plain, least in (
         (hurst_percentile(h, 250, "dfa", 2), hurst_percentile(h, 250), 1.05),
-        (ratio_percentile(ratio, 16, 250, 2), ratio_percentile(ratio, 16, 250), 1.5),
+        (ratio_percentile(ratio, 16, 250, 2), ratio_percentile(ratio, 16, 250), 1.15),
     ):
         assert 0.07 < np.mean(own <= 10.0) < 0.13
         assert np.mean(plain <= 10.0) > least * np.mean(own <= 10.0)
