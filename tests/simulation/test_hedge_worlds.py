@@ -9,7 +9,7 @@ from oneprice.signals.hedge.likelihood import fit_hedge, fit_regression
 from oneprice.signals.hedge.report import hedge_path, hedge_report
 from oneprice.study.anchors_filters import found_against_true, planted_pair
 
-SEEDS = range(10)
+SEEDS = range(8)
 
 
 @pytest.mark.parametrize("beta_step", [0.0, 3e-4])
@@ -78,13 +78,13 @@ def test_reported_errors_cover() -> None:
     assert sum(inside) >= 10
 
 
-@pytest.mark.parametrize(("beta_step", "most"), [(0.0, 0.6), (0.01, 0.95)])
+@pytest.mark.parametrize(("beta_step", "most"), [(0.0, 0.6), (0.01, 1.0)])
 def test_hedge_ratio_is_nearer_than_least_squares(beta_step: float, most: float) -> None:
     """The last beta of 300 pairs, by the fitted filter, is nearer the planted one than least squares on all pairs,
     also where it does not move.
     """
     ours, plain = [], []
-    for seed in range(25):
+    for seed in range(15):
         y, x, spread = planted_pair(seed, 300, beta_step=beta_step)
         true = ((y - spread) / x)[-1]
         ours.append(hedge_path(y, x, fit_hedge(y, x)).beta[-1] - true)

@@ -99,7 +99,8 @@ def test_likelihood_by_hand_and_at_the_fit() -> None:
         assert volatility.garch_log_likelihood(r, *other) <= fit.log_likelihood
     flat = [volatility.fit_garch(np.random.default_rng(s).normal(0.0, 0.01, 500)) for s in range(6)]
     on_bound = [f for f in flat if f.params()["alpha"] < 1e-7 or f.params()["beta"] < 1e-7]
-    assert on_bound and all(math.isnan(f.se_of("alpha")) for f in on_bound)
+    assert on_bound and all(math.isnan(f.se_of("alpha")) and not f.converged for f in on_bound)
+    assert fit.converged
     assert all(f.params()["alpha"] + f.params()["beta"] < 1.0 for f in flat)
 
 
@@ -162,6 +163,27 @@ def test_bad_returns_are_refused(returns: np.ndarray, says: str) -> None:
     for fit in (volatility.fit_garch, volatility.fit_egarch):
         with pytest.raises(DataError, match=says):
             fit(returns)
+
+
+def test_odd_returns_are_fitted_or_said_not_to_converge() -> None:
+    """Mostly zeros, one huge return, two values only, a break, a line: no failure, finite numbers, and no standard
+    errors where the search did not end on a summit.
+    """
+    rng = np.random.default_rng(0)
+    r = rng.normal(size=400)
+    odd = [
+        np.where(rng.random(400) < 0.6, 0.0, r),
+        np.r_[r, 1e4],
+        np.sign(r),
+        np.r_[r, 10.0 * r],
+        np.linspace(0.0, 1.0, 400),
+        1e-12 * r,
+    ]
+    for values in odd:
+        for fit in (volatility.fit_garch(values), volatility.fit_egarch(values)):
+            assert np.isfinite(fit.values).all() and math.isfinite(fit.log_likelihood)
+            assert fit.next_variance > 0.0 and np.isfinite(forecast_variance(fit, 3)).all()
+            assert fit.converged or math.isnan(fit.se_of("beta", "hessian"))
 
 
 def test_bad_options_are_refused() -> None:

@@ -26,8 +26,9 @@ from oneprice.signals.volatility.search import climb
 
 NAMES = ("mu", "omega", "alpha", "gamma", "beta")
 MU, OMEGA, ALPHA, GAMMA, BETA = 0, 1, 2, 3, 4
-_STARTS = ((0.1, 0.95), (0.2, 0.9), (0.3, 0.8), (0.1, 0.99))
-_MOST_BETA = 1.0 - 1e-7
+_STARTS = ((0.1, 0.0, 0.95), (0.2, 0.0, 0.9), (0.3, 0.0, 0.8), (0.1, 0.0, 0.99), (0.05, 0.1, 0.5), (0.05, -0.1, 0.5))
+_CLIMBED = 3  # best starts that are followed: without clusters the likelihood has many low hills
+_MOST_BETA, _MOST_SHOCK = 1.0 - 1e-7, 10.0
 
 
 @njit
@@ -97,7 +98,7 @@ def _derivatives(r: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _inside(theta: np.ndarray) -> bool:
-    return bool(abs(theta[BETA]) <= _MOST_BETA)
+    return bool(abs(theta[BETA]) <= _MOST_BETA and max(abs(theta[ALPHA]), abs(theta[GAMMA])) <= _MOST_SHOCK)
 
 
 def fit_egarch(returns: Any, *, mean: str = "constant") -> VolatilityFit:
@@ -115,15 +116,16 @@ def fit_egarch(returns: Any, *, mean: str = "constant") -> VolatilityFit:
     free = np.arange(5) if mean == "constant" else np.arange(1, 5)
     center = float(r.mean()) if mean == "constant" else 0.0
     level = math.log(float(np.mean((r - center) ** 2)))
-    starts = [np.array([center, (1.0 - b) * level, a, 0.0, b]) for a, b in _STARTS]
+    starts = [np.array([center, (1.0 - b) * level, a, g, b]) for a, g, b in _STARTS]
     scratch = np.zeros(5), np.zeros((5, 5))
 
     def likelihood(at: np.ndarray) -> float:
         value = float(_scores(r, at, *scratch, 0))
         return value if math.isfinite(value) else -math.inf
 
-    best = max(starts, key=likelihood)
-    theta, value, steps, done = climb(likelihood, lambda t: _derivatives(r, t), _inside, best, free)
+    starts.sort(key=lambda t: -likelihood(t))
+    climbs = [climb(likelihood, lambda t: _derivatives(r, t), _inside, s, free) for s in starts[:_CLIMBED]]
+    theta, value, steps, done = max(climbs, key=lambda c: c[1])
     _, information, opg = (a[free] if a.ndim == 1 else a[np.ix_(free, free)] for a in _derivatives(r, theta))
     errors = standard_errors(information, opg, done and bool(abs(theta[BETA]) < 1.0 - 1e-6))
     turn = _unscaled(theta, sd)
@@ -147,6 +149,7 @@ def fit_egarch(returns: Any, *, mean: str = "constant") -> VolatilityFit:
         following * sd * sd,
         n,
         steps,
+        done,
     )
 
 

@@ -176,12 +176,13 @@ def fit_garch(returns: Any, *, mean: str = "constant") -> VolatilityFit:
         _derivatives(r, at, out)
         return out[0], -out[1:5], out[5:9]
 
-    best = max(starts, key=lambda t: _likelihood(r, t))
-    theta, value, steps, done = climb(lambda t: _likelihood(r, t), derivatives, _inside, best, free)
-    if not done:
-        other, found = _bounded(r, theta, free)
-        if found > value:
-            theta, value = other, found
+    starts.sort(key=lambda t: -_likelihood(r, t))
+    theta, value, steps, done = climb(lambda t: _likelihood(r, t), derivatives, _inside, starts[0], free)
+    if not done:  # little to find, or a bound: look from other places too
+        for start in (theta, *starts[1:3]):
+            other, found = _bounded(r, start, free)
+            if found > value:
+                theta, value = other, found
     _derivatives(r, theta, out)
     interior = bool(min(theta[ALPHA], theta[BETA]) > 1e-7 and theta[ALPHA] + theta[BETA] < 1.0 - 1e-7)
     interior = interior and bool(theta[OMEGA] > 10.0 * _LEAST_OMEGA)
@@ -203,6 +204,7 @@ def fit_garch(returns: Any, *, mean: str = "constant") -> VolatilityFit:
         following * sd * sd,
         n,
         steps,
+        done,
     )
 
 

@@ -32,6 +32,7 @@ class VolatilityFit(msgspec.Struct, frozen=True):
     next_variance: float
     n: int
     steps: int  # of the search
+    converged: bool = True  # False: the likelihood was still rising, or an estimate lies on a bound
 
     def params(self) -> dict[str, float]:
         """Parameters of the fold (`features.garch`, `features.egarch`); begin it at `first_variance`."""

@@ -14,6 +14,7 @@ import numpy as np
 MOST_STEPS = 80
 TOLERANCE = 1e-10  # of g' I^-1 g, twice what likelihood is left to gain
 _SMALLEST = 1e-7  # of a step
+_NOTHING, _PATIENCE = 1e-7, 3  # so little likelihood gained, so many times
 
 Derivatives = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
@@ -32,6 +33,7 @@ def climb(
     """
     part = np.ix_(free, free)
     value = likelihood(theta)
+    stalled = 0
     for step in range(1, MOST_STEPS + 1):
         gradient, information, opg = derivatives(theta)
         gradient = gradient[free]
@@ -51,8 +53,11 @@ def climb(
                     break
             size *= 0.5
         else:
-            return theta, value, step, False
+            return theta, value, step, gain < _NOTHING
+        stalled = stalled + 1 if found - value < _NOTHING else 0
         theta, value = tried, found
+        if stalled == _PATIENCE:  # at a kink, which |z| has where a residual changes its sign
+            return theta, value, step, True
     return theta, value, MOST_STEPS, False
 
 
