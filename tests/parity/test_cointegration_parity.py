@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneprice.signals.cointegration.baskets import basket_moments, johansen_baskets
 from oneprice.signals.cointegration.engle_granger import engle_granger
-from oneprice.signals.cointegration.gram import pairs_chosen, pairs_fixed, prepare
+from oneprice.signals.cointegration.gram import pairs_chosen, pairs_fixed, pairs_within, prepare
 from oneprice.signals.cointegration.johansen import johansen
 from oneprice.signals.cointegration.phillips_ouliaris import phillips_ouliaris
 
@@ -88,6 +88,25 @@ def test_blocks_of_different_series() -> None:
             direct = engle_granger(a[i], b[j], lags=lags, null="surface")
             assert stat[i, j] == pytest.approx(direct.stat, abs=1e-10)
             assert beta[i, j] == pytest.approx(direct.hedge[0], rel=1e-10)
+
+
+@pytest.mark.parametrize("lags", [1, "aic"])
+def test_pairs_once_are_the_upper_half_of_the_square(lags: int | str) -> None:
+    """`pairs_within` gives what the full square has above the diagonal, NaN elsewhere."""
+    x = np.cumsum(np.random.default_rng(6).standard_normal((117, 90)), axis=1)
+    m = prepare(x, lags)
+    shape = (117, 117)
+    square = (np.empty(shape), np.empty(shape), np.zeros(shape, np.int64))
+    half = (np.empty(shape), np.empty(shape), np.zeros(shape, np.int64))
+    if lags == "aic":
+        pairs_chosen(m, m, *square)
+    else:
+        pairs_fixed(m, m, *square[:2])
+    pairs_within(m, *half)
+    above = np.triu_indices(117, 1)
+    for a, b in zip(square, half, strict=True):
+        assert b[above] == pytest.approx(a[above], rel=1e-9)
+    assert np.isnan(half[0][np.tril_indices(117)]).all() and np.isnan(half[1][np.tril_indices(117)]).all()
 
 
 @settings(max_examples=10, deadline=None)

@@ -15,6 +15,7 @@ _NAMES = {
     "Moments": "oneprice.signals.cointegration.gram:Moments",
     "pairs_chosen": "oneprice.signals.cointegration.gram:pairs_chosen",
     "pairs_fixed": "oneprice.signals.cointegration.gram:pairs_fixed",
+    "pairs_within": "oneprice.signals.cointegration.gram:pairs_within",
     "prepare": "oneprice.signals.cointegration.gram:prepare",
     "Johansen": "oneprice.signals.cointegration.johansen:Johansen",
     "johansen": "oneprice.signals.cointegration.johansen",

@@ -5,13 +5,16 @@
     pairs_fixed(a, b, stat, beta)           stat, beta float64 [nA, nB]: a_i regressed on b_j
     pairs_chosen(a, b, stat, beta, lags)    lags int64 [nA, nB] chosen by AIC or BIC
 
+    pairs_within(a, stat, beta, lags)       one block with itself, each pair once: a_i on a_j for i < j, else NaN
+
 and `null.p(stat)` of `engle_granger_null`, or `surface_p_rows`. The trend is taken out of each series first
 (Frisch-Waugh), lags + 2 matrix products give all cross moments, and a pair costs what its lags cost, not its length.
-Pairs with 1 - R^2 <= 1e-4 are done again by the direct kernel; at R^2 >= 1 - 1.49e-6 the statistic is -inf
-(no test is possible), also for a series on itself.
+Pairs with 1 - R^2 <= 1e-4 are done again by the direct kernel; at R^2 >= 1 - 1.49e-6 the statistic is -inf and the
+lags are 0 (no test is possible), also for a series on itself.
 
 Memory: (lags + 2) nA nB doubles a call beside the outputs: blocks of 500 at fixed lags, of 200 with lags chosen.
-Both orders of a pair are two calls with the blocks exchanged; they are one hypothesis, not two.
+Both orders of a pair are two calls with the blocks exchanged (or the full square of one block); they are one
+hypothesis, not two.
 
 Source: Engle and Granger (1987), doi:10.2307/1913236; Frisch and Waugh (1933), doi:10.2307/1907330.
 """
@@ -25,7 +28,7 @@ import msgspec
 import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError
-from oneprice.signals.cointegration.gram_kernels import chosen_pairs, fixed_pairs
+from oneprice.signals.cointegration.gram_kernels import chosen_pairs, fixed_pairs, own_moments
 from oneprice.signals.cointegration.kernels import pair_tests
 from oneprice.signals.unit_root.inputs import AIC, FIXED, lag_rule, trend_code
 
@@ -80,15 +83,10 @@ def prepare(block: Any, lags: int | str, *, trend: str = "c", max_lags: int | No
     if len(flat):
         raise DataError(f"block: series {flat[0]} is constant ({len(flat)} such series): exclude them")
     e, total = detrend(x, code)
-    d = np.ascontiguousarray(np.diff(e, axis=1))
-    n, m = d.shape
-    own = np.empty((p + 2, n))
-    for k in range(p + 1):
-        own[k] = np.einsum("it,it->i", d[:, p:], d[:, p - k : m - k])
-    own[p + 1] = np.einsum("it,it->i", e, e)
-    head = np.ascontiguousarray(d[:, :p][:, ::-1].T)
-    tail = np.ascontiguousarray(d[:, m - p :][:, ::-1].T)
-    ends = np.ascontiguousarray(np.concatenate([e[:, : p + 1], e[:, -1:]], axis=1).T)
+    n, m = x.shape[0], x.shape[1] - 1
+    d, own = np.empty((n, m)), np.empty((p + 2, n))
+    head, tail, ends = np.empty((p, n)), np.empty((p, n)), np.empty((p + 2, n))
+    own_moments(e, d, own, (head, tail, ends))
     return Moments(x, e, d, own, head, tail, ends, total, p, criterion, trend)
 
 
@@ -106,10 +104,13 @@ def detrend(x: np.ndarray, trend: int) -> tuple[np.ndarray, np.ndarray]:
 
 def cross_moments(a: Moments, b: Moments) -> np.ndarray:
     """Float64 [L+2, nA, nB]: sum_t (da_t db_{t-k} + db_t da_{t-k}), t = L .. T-2, k = 0..L; then sum_t a_t b_t."""
+    if a is b:
+        return own_cross_moments(a)
     p, d = a.lags, b.steps
     m = d.shape[1]
     out = np.empty((p + 2, a.count, b.count))
-    np.matmul(a.steps[:, p:], 2.0 * d[:, p:].T, out=out[0])
+    np.matmul(a.steps[:, p:], d[:, p:].T, out=out[0])
+    out[0] *= 2.0
     shifted = np.empty((b.count, m))
     for k in range(1, p + 1):  # one product: each difference of A meets the sum of those of B it is paired with
         s = shifted[:, p - k :]
@@ -121,28 +122,77 @@ def cross_moments(a: Moments, b: Moments) -> np.ndarray:
     return out
 
 
+def own_cross_moments(a: Moments) -> np.ndarray:
+    """The same of a block with itself by symmetric products, half the work: u v' + v u' = (u+v)(u+v)' - u u' - v v'."""
+    p, d = a.lags, a.steps
+    m = d.shape[1]
+    out = np.empty((p + 2, a.count, a.count))
+    now = d[:, p:]
+    np.matmul(now, now.T, out=out[0])
+    out[0] *= 2.0
+    both, square = np.empty(now.shape), np.empty(out.shape[1:])
+    ends, signed = np.empty((a.count, 2 * p)), np.empty((a.count, 2 * p))  # what enters and leaves the sample
+    for k in range(1, p + 1):
+        np.add(now, d[:, p - k : m - k], out=both)
+        np.matmul(both, both.T, out=out[k])
+        out[k] -= out[0]
+        ends[:, :k], ends[:, k : 2 * k] = d[:, p - k : p], d[:, m - k :]
+        signed[:, :k], signed[:, k : 2 * k] = ends[:, :k], -ends[:, k : 2 * k]
+        np.matmul(ends[:, : 2 * k], signed[:, : 2 * k].T, out=square)
+        out[k] -= square
+    np.matmul(a.detrended, a.detrended.T, out=out[p + 1])
+    return out
+
+
 def pairs_fixed(a: Moments, b: Moments, stat: np.ndarray, beta: np.ndarray) -> None:
     """t of the residual of a_i on b_j at the fixed lags of both, into stat and beta, float64 [nA, nB].
 
     Raises ConfigError when the blocks were prepared differently or the outputs do not fit.
     """
     fits(a, b, FIXED, stat, beta)
-    near = np.empty((a.count * b.count, 2), np.int64)
-    left = fixed_pairs(rows(a), rows(b), cross_moments(a, b), a.n_obs, stat, beta, near)
-    again(a, b, near[:left], stat, np.empty(stat.shape if left else (0, 0), np.int64))
+    work_fixed(a, b, stat, beta, 0)
 
 
 def pairs_chosen(a: Moments, b: Moments, stat: np.ndarray, beta: np.ndarray, lags: np.ndarray) -> None:
     """The same with the lags of each pair chosen by the blocks' criterion, into lags int64 [nA, nB]."""
     fits(a, b, a.criterion or AIC, stat, beta)
-    if lags.shape != stat.shape or lags.dtype != np.int64:
-        raise ConfigError(f"lags: expected int64 of shape {stat.shape}, got {lags.dtype} of {lags.shape}")
+    fits_lags(stat, lags)
+    work_chosen(a, b, (stat, beta, lags), 0)
+
+
+def pairs_within(m: Moments, stat: np.ndarray, beta: np.ndarray, lags: np.ndarray | None = None) -> None:
+    """Each pair i < j of one block once, a_i on a_j, into stat and beta [n, n]; NaN (lags: 0) elsewhere.
+
+    lags int64 [n, n]: needed when the block's lags are chosen. Raises as `pairs_fixed`.
+    """
+    fits(m, m, m.criterion, stat, beta)
+    below = np.tri(m.count, dtype=bool)
+    if m.criterion == FIXED:
+        work_fixed(m, m, stat, beta, 1)
+    elif lags is None:
+        raise ConfigError(f"lags: expected int64 of shape {stat.shape} for lags by criterion, got none")
+    else:
+        fits_lags(stat, lags)
+        work_chosen(m, m, (stat, beta, lags), 1)
+        lags[below] = 0
+    stat[below], beta[below] = math.nan, math.nan
+
+
+def work_fixed(a: Moments, b: Moments, stat: np.ndarray, beta: np.ndarray, upper: int) -> None:
+    """All pairs of two blocks at fixed lags (upper 1: i < j only); nearly collinear ones by the direct kernel."""
+    near = np.empty((a.count * b.count, 2), np.int64)
+    left = fixed_pairs(rows(a), rows(b), cross_moments(a, b), (a.n_obs, upper), (stat, beta, near))
+    again(a, b, near[:left], stat, np.empty(stat.shape if left else (0, 0), np.int64))
+
+
+def work_chosen(a: Moments, b: Moments, out: tuple[np.ndarray, np.ndarray, np.ndarray], upper: int) -> None:
+    """The same with lags chosen; out (stat, beta, lags)."""
     n = a.n_obs - 1 - a.lags
     per_lag = 2.0 if a.criterion == AIC else math.log(n)
-    penalty = np.append(np.exp(per_lag * np.arange(a.lags + 1) / n), a.n_obs)
+    penalty = np.exp(per_lag * np.arange(a.lags + 1) / n)
     near = np.empty((a.count * b.count, 2), np.int64)
-    left = chosen_pairs(rows(a), rows(b), cross_moments(a, b), penalty, stat, beta, lags, near)
-    again(a, b, near[:left], stat, lags)
+    left = chosen_pairs(rows(a), rows(b), cross_moments(a, b), penalty, (a.n_obs, upper), (*out, near))
+    again(a, b, near[:left], out[0], out[2])
 
 
 def again(a: Moments, b: Moments, near: np.ndarray, stat: np.ndarray, lags: np.ndarray) -> None:
@@ -168,3 +218,9 @@ def fits(a: Moments, b: Moments, criterion: int, stat: np.ndarray, beta: np.ndar
         if out.shape != (a.count, b.count) or out.dtype != np.float64 or not out.flags.c_contiguous:
             want = f"float64 [{a.count}, {b.count}] in C order"
             raise ConfigError(f"{name}: expected {want}, got {out.dtype} {out.shape}")
+
+
+def fits_lags(stat: np.ndarray, lags: np.ndarray) -> None:
+    """Raise unless lags can be written."""
+    if lags.shape != stat.shape or lags.dtype != np.int64 or not lags.flags.c_contiguous:
+        raise ConfigError(f"lags: expected int64 of shape {stat.shape} in C order, got {lags.dtype} of {lags.shape}")

@@ -24,7 +24,29 @@ import numpy as np
 from oneprice.core.jit import njit
 
 LANES = 32
+SURE = 7e-7  # 1 - R^2 at or below which moments suffice to say that the pair is collinear (the rule's bound: 1.49e-6)
 NEAR = 1e-4  # 1 - R^2 below which moments have lost too many digits: such pairs are left to the direct kernel
+
+
+@njit
+def own_moments(e: Any, d: Any, own: Any, edges: Any) -> None:
+    """Differences d [n, T-1] of series e [n, T], their moments own [L+2, n] and their edges (head, tail, ends)."""
+    head, tail, ends = edges
+    p = len(head)
+    for i in range(len(e)):
+        x, steps = e[i], d[i]
+        m = len(steps)
+        for t in range(m):
+            steps[t] = x[t + 1] - x[t]
+        for k in range(p + 1):
+            own[k, i] = np.dot(steps[p:], steps[p - k : m - k])
+        own[p + 1, i] = np.dot(x, x)
+        for k in range(p):
+            head[k, i] = steps[p - 1 - k]
+            tail[k, i] = steps[m - 1 - k]
+        for t in range(p + 1):
+            ends[t, i] = x[t]
+        ends[p + 1, i] = x[m]
 
 
 @njit
@@ -230,46 +252,56 @@ def lane_room(p: int) -> Any:
 
 
 @njit
-def fixed_pairs(a_rows: Any, b_rows: Any, cross: Any, n_obs: int, stat: Any, out_beta: Any, near: Any) -> int:
-    """Every pair of two blocks at fixed lags; stat, out_beta [nA, nB]. Pairs left to the direct kernel go to `near`
-    [room, 2] (their stat is NaN); returns their number, which may exceed the room: then the rest are not listed.
+def fixed_pairs(a_rows: Any, b_rows: Any, cross: Any, settings: Any, out: Any) -> int:
+    """Every pair of two blocks at fixed lags. settings (T, 1 for pairs i < j only); out (stat, beta [nA, nB], near).
+
+    Pairs left to the direct kernel go to `near` [room, 2]; returns their number (those beyond the room are not listed).
     """
+    n_obs, upper = settings
+    stat, out_beta, near = out
     p = len(cross) - 2
     lane, work, beta = lane_room(p)
     left = 0
     for i in range(cross.shape[1]):
-        for j0 in range(0, cross.shape[2], LANES):
+        for j0 in range((i + 1) // LANES * LANES if upper == 1 else 0, cross.shape[2], LANES):
             w = pair_lanes(a_rows, b_rows, cross, (i, j0, p), lane, beta)
             stat_lanes(lane, work, n_obs - 1 - p, stat[i, j0:], w)
             for a in range(w):
                 out_beta[i, j0 + a] = beta[0, a]
-                if not beta[1, a] > NEAR:
+                if beta[1, a] <= SURE:
+                    stat[i, j0 + a] = -math.inf
+                elif not beta[1, a] > NEAR:
                     left = note(near, left, i, j0 + a)
     return left
 
 
 @njit
-def chosen_pairs(
-    a_rows: Any, b_rows: Any, cross: Any, penalty: Any, stat: Any, out_beta: Any, lags: Any, near: Any
-) -> int:
-    """Every pair with lags by information criterion; lags int64 [nA, nB]. penalty[k] by lags, last entry T."""
+def chosen_pairs(a_rows: Any, b_rows: Any, cross: Any, penalty: Any, settings: Any, out: Any) -> int:
+    """Every pair with lags by information criterion; penalty [L+1] by lags; out (stat, beta, lags, near).
+
+    settings and the number returned as in `fixed_pairs`.
+    """
+    n_obs, upper = settings
+    stat, out_beta, lags, near = out
     p = len(cross) - 2
     lane, work, beta = lane_room(p)
     chosen = np.empty(LANES, np.int64)
     g, b = np.empty((p + 2, p + 2)), np.empty(p + 1)
-    m = int(penalty[p + 1]) - 1
     left = 0
     for i in range(cross.shape[1]):
-        for j0 in range(0, cross.shape[2], LANES):
+        for j0 in range((i + 1) // LANES * LANES if upper == 1 else 0, cross.shape[2], LANES):
             w = pair_lanes(a_rows, b_rows, cross, (i, j0, p), lane, beta)
             best_lanes(lane, work, penalty, chosen, w)
             for a in range(w):
                 out_beta[i, j0 + a] = beta[0, a]
                 lags[i, j0 + a] = chosen[a]
-                if not beta[1, a] > NEAR:
+                if beta[1, a] <= SURE:
+                    stat[i, j0 + a] = -math.inf
+                    lags[i, j0 + a] = 0
+                elif not beta[1, a] > NEAR:
                     left = note(near, left, i, j0 + a)
                 else:
-                    stat[i, j0 + a] = final_stat(lane, a, chosen[a], m, g, b)
+                    stat[i, j0 + a] = final_stat(lane, a, chosen[a], n_obs - 1, g, b)
     return left
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -137,11 +138,13 @@ def kept(key: str, draw: Callable[[], np.ndarray]) -> np.ndarray:
         except (ValueError, EOFError):
             pass  # torn or foreign: draw again
     draws = draw()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as f:
-        np.save(f, draws, allow_pickle=False)
-    aside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as f:
+            np.save(f, draws, allow_pickle=False)
+        os.replace(f.name, path)
+    except OSError:
+        pass  # no room or no right to write: the draws serve this process
     return draws
 
 
