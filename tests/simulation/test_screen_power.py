@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError
+from oneprice.signals.cointegration.engle_granger import engle_granger_null
 from oneprice.study.power import Power, planted_world, power_of, table_text
+from oneprice.study.screen import count_pairs
+from oneprice.study.screen_families import declare
 
 WORLDS = 50
 
@@ -49,6 +53,24 @@ def test_yekutieli_is_stricter() -> None:
     bh, by = at(250, 5.0), at(250, 5.0, correction="by")
     assert by.found < bh.found and by.false < bh.false
     assert by.false_rate <= 0.05
+
+
+@pytest.mark.parametrize("factors", [0, 4])
+def test_clusters_of_returns_leave_the_tests_their_size(factors: int) -> None:
+    """Pairs inside clusters of unrelated walks are rejected at the nominal rate, common factors in returns or not."""
+    null, rejected, tests = engle_granger_null(250, lags=1, draws=9_999), 0, 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x = np.cumsum(rng.normal(0, 0.01, (60, 250)), axis=1)
+        if factors:
+            x = 0.7 * x + np.cumsum(rng.normal(0, 0.01, (factors, 250)), axis=1)[np.arange(60) % factors]
+        families = declare(tuple(f"s{i:02d}" for i in range(60)), x, "clusters")
+        tally, _ = count_pairs(
+            np.ascontiguousarray(x[families.order]), families, lags=1, null=null, keep=2000, size=500,
+            executor=None, path=None, progress=None,
+        )  # fmt: skip
+        rejected, tests = rejected + tally.below(0.05), tests + tally.tests
+    assert tests > 1000 and 0.035 < rejected / tests < 0.07
 
 
 def test_worlds_are_what_they_say() -> None:
