@@ -66,6 +66,15 @@ def test_a_grid_with_a_checkpoint_and_processes(folder: Path) -> None:
     assert done.exit_code == 2 and json.loads(done.stdout)["error"] == "ConfigError"
 
 
+def test_power_of_this_length_is_stated(folder: Path) -> None:
+    """--power: known pairs of four half-lives among walks of the same length; the fast ones are found more often."""
+    words = [str(folder / "p.csv"), "--family", str(folder / "g.csv"), "--no-baskets", "--power"]
+    rows = json.loads(call(*words, "--json").stdout)["power"]
+    assert [r["half_life"] for r in rows] == [5, 10, 20, 40] and {r["n_obs"] for r in rows} == {T}
+    assert rows[0]["power"] > rows[3]["power"] + 0.2 and all(r["planted"] == 200 for r in rows)
+    assert call(*words).stdout.count("power at 240 times") == 4
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

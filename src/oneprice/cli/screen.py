@@ -11,6 +11,8 @@ import typer
 from oneprice.cli.common import JSON, number, pairs, print_json, progress, verb
 from oneprice.core.errors import ConfigError, DataError
 
+POWER_WORLDS = 20  # of ten planted pairs each
+
 
 @verb
 def screen(
@@ -31,6 +33,9 @@ def screen(
     sectors: Annotated[str | None, typer.Option(help="CSV of symbol,group: shown beside each pair.")] = None,
     keep: Annotated[int, typer.Option(help="Pairs to describe.")] = 200,
     baskets: Annotated[bool, typer.Option(help="Test families of 3 to 8 series as one relation each.")] = True,
+    power: Annotated[
+        bool, typer.Option(help="Also say what a screen of this length finds in worlds of known pairs.")
+    ] = False,
     align: Annotated[str, typer.Option(help="intersection, as_of or union of unequal calendars.")] = "intersection",
     about: Annotated[
         list[str] | None, typer.Option("--about", help="What is known of the data, e.g. adjusted=splits; repeat.")
@@ -46,6 +51,8 @@ def screen(
 
     Example: oneprice screen prices.parquet --family groups.csv --half-life 1d..30d --out runs/screen
     """
+    from msgspec import to_builtins
+
     from oneprice.market.prices import load
     from oneprice.study.screen import screen as study
 
@@ -74,10 +81,16 @@ def screen(
         from oneprice.dashboard.screen_page import write_screen_page
 
         written = [found.write(out / "screen.json"), write_screen_page(found, panel, out / "screen.html")]
+    rows = _power(found.n_obs, false_discovery, correction) if power else []
     if as_json:
-        print_json(found.to_dict())
+        print_json({**found.to_dict(), "power": [to_builtins(r) for r in rows]} if power else found.to_dict())
     else:
         typer.echo(str(found))
+        for r in rows:
+            typer.echo(
+                f"power at {r.n_obs} times, half-life {r.half_life:g}: {100 * r.power:.0f} % of known pairs found "
+                f"among walks, {100 * r.false_rate:.0f} % of discoveries false ({r.planted} pairs planted)"
+            )
         for path in written:
             typer.echo(f"wrote {path}")
 
@@ -98,6 +111,16 @@ def _family(text: str) -> Any:
     if not {"symbol", "group"} <= set(frame.columns):
         raise DataError(f"{text}: expected columns symbol and group, got {', '.join(frame.columns)}")
     return dict(zip(frame["symbol"].to_list(), frame["group"].to_list(), strict=True))
+
+
+def _power(n_obs: int, false_discovery: float, correction: str) -> list[Any]:
+    """Known pairs of four half-lives among walks, as long as the panel that was searched."""
+    from oneprice.study.power import power_of
+
+    return [
+        power_of(n_obs, h, worlds=POWER_WORLDS, false_discovery=false_discovery, correction=correction)
+        for h in (5.0, 10.0, 20.0, 40.0)
+    ]
 
 
 def _range(text: str) -> tuple[Any, Any]:

@@ -9,14 +9,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 import warnings
 from typing import Any
 
 import numpy as np
 
 from oneprice.core.errors import OnePriceError
-from oneprice.study.bench_time import LEAST, MOST, Figure, interleaved
+from oneprice.study.bench_time import LEAST, MOST, Figure, cpu_timed, interleaved
 from oneprice.study.zscore_grid import Grid, zscore_grid
 
 BARS, REPEATS, FEE_BP, SEED = 5000, 3, 2.0, 1
@@ -133,8 +132,8 @@ def grid_figure(repeats: int = REPEATS, per_axis: int = 10, bars: int = BARS) ->
         spread, close = planted_pair(bars)
         points = grid_points(per_axis)
         runs: dict[str, Any] = {
-            "ours": lambda: _processor(lambda: zscore_grid(spread, close, points, fee_bp=FEE_BP)),
-            "vectorbt": lambda: _processor(lambda: vectorbt_grid(spread, close, points, FEE_BP)),
+            "ours": lambda: cpu_timed(lambda: zscore_grid(spread, close, points, fee_bp=FEE_BP)),
+            "vectorbt": lambda: cpu_timed(lambda: vectorbt_grid(spread, close, points, FEE_BP)),
         }
         interleaved(runs, 1)
         seconds, last = interleaved(runs, repeats)
@@ -143,9 +142,3 @@ def grid_figure(repeats: int = REPEATS, per_axis: int = 10, bars: int = BARS) ->
     note = f"largest difference of final equity {gap:.1e}; {int(ours.trades.sum()):,} entries"
     ratio = seconds["vectorbt"] / seconds["ours"] if gap < 1e-9 else 0.0
     return Figure(name, ratio, "x", LEAST_GRID, LEAST, note, {**seconds, "largest_difference": gap})
-
-
-def _processor(call: Any) -> tuple[float, Any]:
-    started = time.process_time()
-    result = call()
-    return time.process_time() - started, result
