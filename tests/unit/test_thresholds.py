@@ -20,6 +20,7 @@ from oneprice.signals.thresholds.bertram import (
     sharpe,
     variance_rate,
 )
+from oneprice.signals.thresholds.cylinder import log_cylinder
 from oneprice.signals.thresholds.leung_li import Solutions, leung_li
 from oneprice.signals.thresholds.minimum_profit import minimum_profit, panels, passage_bars
 from oneprice.signals.thresholds.uncertain import (
@@ -32,6 +33,7 @@ from oneprice.signals.thresholds.uncertain import (
     scale_at,
     uncertain_band,
 )
+from oneprice.signals.thresholds.uncertain_trade import uncertain_trade, values
 from oneprice.signals.thresholds.zeng_lee import RULES, zeng_lee
 
 KAPPA, SIGMA_EQ, COST = 8.0, 0.05, 0.02
@@ -157,6 +159,45 @@ def test_leung_li_with_a_stop() -> None:
         with pytest.raises(ConfigError):
             leung_li(**{**GLD, **bad})
     assert leung_li(**{**GLD, "entry_cost": 0.0}).high > free.high
+
+
+def test_the_cylinder_integral() -> None:
+    """Small and large powers against quadrature, also where the library's function fails, and across the switch."""
+    for p, z in ((0.3, -2.0), (3.0, 1.0), (19.0, -2.0), (25.0, -2.0), (60.0, -2.0), (100.0, 2.0)):
+        peak = 0.5 * (z + math.sqrt(z * z + 4.0 * max(p - 1.0, 0.0)))
+        if p < 1.0:
+            assert math.exp(log_cylinder(p, z)) == pytest.approx(by_quadrature(p, z), rel=1e-7)
+            continue
+        top = (p - 1.0) * math.log(peak) + z * peak - 0.5 * peak * peak
+        ends = max(peak - 12.0, 0.0), peak + 12.0
+        area = quad(lambda u, p=p, z=z, top=top: math.exp((p - 1) * math.log(u) + z * u - 0.5 * u * u - top), *ends)[0]
+        assert float(log_cylinder(p, z)) == pytest.approx(top + math.log(area), abs=1e-7)
+    across = [float(log_cylinder(p, -2.0)) for p in (19.999, 20.0, 20.001)]
+    assert across[2] - across[1] == pytest.approx(across[1] - across[0], rel=1e-3)
+    assert np.isfinite(log_cylinder([0.01, 5.0, 1e5], [[-90.0], [90.0]])).all()
+
+
+def test_doubt_about_one_trade() -> None:
+    """One node gives Leung-Li back, stop or not; doubt opens farther; a walk alone is worth nothing and loses."""
+    nodes = known(6.306, GLD["sigma"] / math.sqrt(2 * 6.306))
+    for stop in (-math.inf, 0.6):
+        sure = leung_li(**GLD, stop=stop)
+        same = uncertain_trade(nodes, 0.71758, rate=0.05, cost=0.02, stop=stop)
+        assert (same.high, same.close, same.value) == pytest.approx((sure.high, sure.close, sure.value), rel=1e-6)
+    assert not uncertain_trade(nodes, 0.71758, rate=0.05, cost=0.02, stop=0.65).trades
+    spread = Nodes(np.array([2.0, 6.306, 12.0]), np.full(3, GLD["sigma"]), np.full(3, 1 / 3))
+    doubt, sure = uncertain_trade(spread, 0.0, rate=0.05, cost=0.02), leung_li(**{**GLD, "level": 0.0})
+    assert doubt.high < sure.high and doubt.close > sure.close
+    walk = Nodes(np.zeros(1), np.array([0.1]), np.ones(1))
+    assert not uncertain_trade(walk, 0.0, rate=0.05, cost=0.02).trades
+    slow = Nodes(np.array([1e-7]), np.array([0.1]), np.ones(1))
+    for stop in (-math.inf, -0.3):
+        lost = [values(n, 0.05, (0.0, 0.02, 0.02), (-0.1, 0.1, stop))[0] for n in (walk, slow)]
+        assert lost[0] < 0.0 and lost[1] == pytest.approx(lost[0], rel=1e-3)
+    assert values(walk, 0.05, (0.0, 0.02, 0.02), (0.1, -0.1, -1.0))[0] == -math.inf
+    for bad in (dict(rate=0.0), dict(cost=-1.0), dict(stop=0.72)):
+        with pytest.raises(ConfigError):
+            uncertain_trade(nodes, 0.71758, **{**dict(rate=0.05, cost=0.02), **bad})
 
 
 def test_passage_times_and_minimum_profit() -> None:

@@ -13,6 +13,7 @@ _NAMES = {
     "minimum_profit": "oneprice.signals.thresholds.minimum_profit",
     "uncertain": "oneprice.signals.thresholds.uncertain",
     "uncertain_band": "oneprice.signals.thresholds.uncertain:uncertain_band",
+    "uncertain_trade": "oneprice.signals.thresholds.uncertain_trade",
     "zeng_lee": "oneprice.signals.thresholds.zeng_lee",
 }
 

@@ -6,9 +6,8 @@ With F and G the increasing and decreasing solutions of the generator's equation
 
 close at b* where F(b) = (b - c) F'(b), open below d* where G(d) (V'(d) - 1) = G'(d) (V(d) - d - c), V the value of
 the position. With a stop at L < b*, V runs between L and b and the entry is an interval (low, d). The integrals
-have a singularity at u = 0 when r < kappa; they are parabolic cylinder functions, which have none:
-
-    F = Gamma(p) exp(z^2 / 4) D_{-p}(-z),  p = r / kappa,  z = sqrt(2 kappa) (x - level) / sigma.
+are singular at u = 0 when r < kappa; `cylinder` has them without it, by p = r / kappa and
+z = sqrt(2 kappa) (x - level) / sigma.
 
 Source: Leung and Li (2015), Optimal mean reversion trading with transaction costs and stop-loss exit,
 doi:10.1142/S021902491550020X.
@@ -23,6 +22,7 @@ import msgspec
 
 from oneprice.core.errors import ConfigError
 from oneprice.signals.reversion.checks import positive
+from oneprice.signals.thresholds.cylinder import LARGE, log_cylinder
 
 
 class Solutions(msgspec.Struct, frozen=True):
@@ -70,9 +70,11 @@ class OneTrade(msgspec.Struct, frozen=True):
 
 def _cylinder(power: float, z: float) -> float:
     """int_0^inf u^(power - 1) exp(z u - u^2 / 2) du."""
-    from scipy.special import gamma, pbdv
+    from scipy.special import pbdv
 
-    return float(gamma(power) * math.exp(0.25 * z * z) * pbdv(-power, -z)[0])
+    if power > LARGE:
+        return math.exp(float(log_cylinder(power, z)))
+    return math.exp(math.lgamma(power) + 0.25 * z * z) * float(pbdv(-power, -z)[0])
 
 
 def leung_li(
