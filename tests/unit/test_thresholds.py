@@ -178,7 +178,10 @@ def test_the_cylinder_integral() -> None:
 
 
 def test_doubt_about_one_trade() -> None:
-    """One node gives Leung-Li back, stop or not; doubt opens farther; a walk alone is worth nothing and loses."""
+    """One node gives Leung-Li back, stop or not; a walk loses; doubt is worth less than knowing each.
+
+    And the trade for the doubt is worth more than the trade for the middle.
+    """
     nodes = known(6.306, GLD["sigma"] / math.sqrt(2 * 6.306))
     for stop in (-math.inf, 0.6):
         sure = leung_li(**GLD, stop=stop)
@@ -186,8 +189,10 @@ def test_doubt_about_one_trade() -> None:
         assert (same.high, same.close, same.value) == pytest.approx((sure.high, sure.close, sure.value), rel=1e-6)
     assert not uncertain_trade(nodes, 0.71758, rate=0.05, cost=0.02, stop=0.65).trades
     spread = Nodes(np.array([2.0, 6.306, 12.0]), np.full(3, GLD["sigma"]), np.full(3, 1 / 3))
-    doubt, sure = uncertain_trade(spread, 0.0, rate=0.05, cost=0.02), leung_li(**{**GLD, "level": 0.0})
-    assert doubt.high < sure.high and doubt.close > sure.close
+    doubt, sure = uncertain_trade(spread, 0.71758, rate=0.05, cost=0.02), leung_li(**GLD)
+    terms, plug_in = (0.71758, 0.02, 0.02), (sure.high - 0.71758, sure.close - 0.71758, -math.inf)
+    assert doubt.value > np.mean(values(spread, 0.05, terms, plug_in))
+    assert doubt.value < np.mean([leung_li(**{**GLD, "kappa": k}).value for k in spread.kappa])
     walk = Nodes(np.zeros(1), np.array([0.1]), np.ones(1))
     assert not uncertain_trade(walk, 0.0, rate=0.05, cost=0.02).trades
     slow = Nodes(np.array([1e-7]), np.array([0.1]), np.ones(1))
