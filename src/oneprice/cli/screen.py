@@ -85,14 +85,19 @@ def screen(
     if as_json:
         print_json({**found.to_dict(), "power": [to_builtins(r) for r in rows]} if power else found.to_dict())
     else:
-        typer.echo(str(found))
-        for r in rows:
-            typer.echo(
-                f"power at {r.n_obs} times, half-life {r.half_life:g}: {100 * r.power:.0f} % of known pairs found "
-                f"among walks, {100 * r.false_rate:.0f} % of discoveries false ({r.planted} pairs planted)"
-            )
-        for path in written:
-            typer.echo(f"wrote {path}")
+        _show(found, rows, written)
+
+
+def _show(found: Any, rows: list[Any], written: list[Path]) -> None:
+    """The table, the power of a screen of this length, the files written."""
+    typer.echo(str(found))
+    for r in rows:
+        typer.echo(
+            f"power at {r.n_obs} times, half-life {r.half_life:g}: {100 * r.power:.0f} % of known pairs found "
+            f"among walks, {100 * r.false_rate:.0f} % of discoveries false ({r.planted} pairs planted)"
+        )
+    for path in written:
+        typer.echo(f"wrote {path}")
 
 
 def _family(text: str) -> Any:
