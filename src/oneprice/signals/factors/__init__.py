@@ -7,12 +7,14 @@ from typing import Any
 
 _NAMES = {
     "Factors": "oneprice.signals.factors.pca:Factors",
+    "RuleRun": "oneprice.signals.factors.rule:RuleRun",
     "Scores": "oneprice.signals.factors.avellaneda_lee:Scores",
     "next_position": "oneprice.signals.factors.avellaneda_lee:next_position",
     "pca_factors": "oneprice.signals.factors.pca:pca_factors",
     "residual_scores": "oneprice.signals.factors.avellaneda_lee:residual_scores",
     "rolling_factors": "oneprice.signals.factors.pca:rolling_factors",
     "rolling_scores": "oneprice.signals.factors.avellaneda_lee:rolling_scores",
+    "run_rule": "oneprice.signals.factors.rule:run_rule",
 }
 
 __all__ = sorted(_NAMES)
