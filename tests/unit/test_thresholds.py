@@ -194,10 +194,10 @@ def test_doubt_about_one_trade() -> None:
     assert doubt.value > np.mean(values(spread, 0.05, terms, plug_in))
     assert doubt.value < np.mean([leung_li(**{**GLD, "kappa": k}).value for k in spread.kappa])
     walk = Nodes(np.zeros(1), np.array([0.1]), np.ones(1))
-    assert not uncertain_trade(walk, 0.0, rate=0.05, cost=0.02).trades
+    assert not uncertain_trade(walk, 0.7, rate=0.05, cost=0.02).trades
     slow = Nodes(np.array([1e-7]), np.array([0.1]), np.ones(1))
     for stop in (-math.inf, -0.3):
-        lost = [values(n, 0.05, (0.0, 0.02, 0.02), (-0.1, 0.1, stop))[0] for n in (walk, slow)]
+        lost = [values(n, 0.05, (0.7, 0.02, 0.02), (-0.1, 0.1, stop))[0] for n in (walk, slow)]
         assert lost[0] < 0.0 and lost[1] == pytest.approx(lost[0], rel=1e-3)
     assert values(walk, 0.05, (0.0, 0.02, 0.02), (0.1, -0.1, -1.0))[0] == -math.inf
     for bad in (dict(rate=0.0), dict(cost=-1.0), dict(stop=0.72)):

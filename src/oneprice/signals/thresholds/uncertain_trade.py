@@ -7,7 +7,8 @@ passages F and G of `cylinder`,
 
 (without a stop down = 0). Here it is averaged over nodes of (kappa, sigma), a walk being F = exp(x sqrt(2 r) / sigma),
 G = 1 / F, and (d, b) maximise the mean. A known reversion gives back d* and b*.
-The spread's price is what is financed at r: for a spread of logs, or one that finances itself, count from the level.
+What is financed at r is the price of the spread, so the level matters. A spread that finances itself (price near 0) is
+not this model's: discounting would reward losses that come late; use `uncertain_band`, which counts time instead.
 """
 
 from __future__ import annotations
