@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from oneprice.signals.cointegration.engle_granger import engle_granger, engle_granger_null
+from oneprice.signals.cointegration.engle_granger import engle_granger, engle_granger_null, wild_null
 from oneprice.signals.cointegration.johansen import johansen, johansen_null
 from oneprice.signals.cointegration.johansen_tables import LARGEST, TRACE
 from oneprice.signals.cointegration.kernels import null_tests, residual_tests
@@ -63,6 +63,21 @@ def test_beyond_the_longest_nothing_moves() -> None:
     error = math.sqrt(0.05 * 0.95 / len(longer)) / 0.11  # of the 5 % point: the density there is 0.11
     assert abs(float(np.quantile(longer, 0.05)) - engle_granger_null(2_000, lags=1).critical(0.05)) < 3.0 * error
     assert engle_granger_null(3_000, lags=1, draws=199).name == engle_granger_null(2_000, lags=1, draws=199).name
+
+
+@pytest.mark.parametrize("calm", ["first", "last"])
+def test_wild_null_keeps_size_when_volatility_changes(calm: str) -> None:
+    """Volatility five times higher in one half: the simulated null rejects over 8 % at 5 %, the wild one 2.5 to 7.5."""
+    rng, n = np.random.default_rng(5), 250
+    sd = np.where((np.arange(n) < n // 2) == (calm == "first"), 1.0, 5.0)
+    systems = np.cumsum(rng.standard_normal((400, 2, n)) * sd, axis=2)
+    stats, rule = np.empty(400), (1, 1, FIXED)
+    null_tests(systems, rule, stats)
+    wild = [wild_null(x, rule, 199, seed=i).p(t) for i, (x, t) in enumerate(zip(systems, stats, strict=True))]
+    assert np.mean(engle_granger_null(n, lags=1).p(stats) <= 0.05) > 0.08
+    assert 0.025 <= np.mean(np.array(wild) <= 0.05) <= 0.075
+    r = engle_granger(systems[0, 0], systems[0, 1], null="wild", draws=199)
+    assert r.null == "wild" and r.floor == 0.005 and r.p == wild[0]
 
 
 def test_adf_and_kpss_size() -> None:

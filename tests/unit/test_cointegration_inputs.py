@@ -168,6 +168,10 @@ def test_both_orders_and_units() -> None:
     scaled = engle_granger(100.0 * y, 0.1 * x + 4.0, null="surface")
     assert scaled.stat == pytest.approx(one.stat, abs=1e-10)
     assert scaled.hedge[0] == pytest.approx(1000.0 * one.hedge[0], rel=1e-9)
+    plain, odd = johansen(WALKS, draws=19), johansen(WALKS * [[1e-7], [1.0], [1e7], [3.0]], draws=19)
+    assert odd.trace == pytest.approx(plain.trace, rel=1e-8)
+    trace, _, _ = johansen_baskets(basket_moments(WALKS * [[1e-7], [1.0], [1e7], [3.0]]), [(0, 1, 2, 3)])
+    assert trace[0] == pytest.approx(plain.trace, rel=1e-8)
 
 
 def test_seasons_leave_a_pattern_out() -> None:

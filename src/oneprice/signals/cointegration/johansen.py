@@ -178,15 +178,16 @@ def reduced_rank(r0: np.ndarray, rk: np.ndarray, ridge: float) -> tuple[np.ndarr
     """
     rows = r0.shape[1]
     t0, tk = widen(r0, ridge), widen(rk, ridge)
-    scale = np.sqrt(np.einsum("ij,ij->i", tk, tk))
-    u0 = np.linalg.qr(t0.T)[1]
+    scale = np.sqrt(np.einsum("ij,ij->i", tk, tk))  # a unit of account must not look like a combination
+    steps = np.sqrt(np.einsum("ij,ij->i", t0, t0))
+    u0 = np.linalg.qr((t0 / steps[:, None]).T)[1]
     uk = np.linalg.qr((tk / scale[:, None]).T)[1]
     for name, u in (("differences", u0), ("levels", uk)):
         pivots = np.abs(np.diag(u))
         if pivots.min() <= SINGULAR * pivots.max():
             at = int(np.argmin(pivots))
             raise DataError(f"johansen: the {name} of series {at} are an exact combination of others: leave one out")
-    uk = uk * scale
+    u0, uk = u0 * steps, uk * scale
     cross = np.linalg.solve(u0.T, r0 @ rk.T)
     cross = np.linalg.solve(uk.T, cross.T).T
     _, s, vt = np.linalg.svd(cross)

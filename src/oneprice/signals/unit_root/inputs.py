@@ -59,7 +59,7 @@ def trend_code(trend: str) -> int:
 
 
 def most_lags(n_obs: int, n_det: int) -> int:
-    """Schwert's bound ceil(12 (T/100)^(1/4)), at most T//2 - n_det - 1 (doi:10.1080/07350015.1989.10509723)."""
+    """Schwert's bound ceil(12 (T/100)^(1/4)), at most T//2 - n_det - 1 (Schwert 1989, JBES 7, 147-159)."""
     return min(n_obs // 2 - n_det - 1, math.ceil(12.0 * (n_obs / 100.0) ** 0.25))
 
 
