@@ -81,12 +81,28 @@ def test_every_way_in_gives_the_same_panel(tmp_path: Path) -> None:
         ([1_577_836_800 + 60 * i for i in range(28)], "2020-01-01T00:27:00"),
         ([1_577_836_800_000 + 60_000 * i for i in range(28)], "2020-01-01T00:27:00"),
         ([f"2020-01-01 00:{i:02d}:00" for i in range(28)], "2020-01-01T00:27:00"),
+        ([f"2020-01-01T00:{i:02d}:00Z" for i in range(28)], "2020-01-01T00:27:00"),
+        ([f"2020-01-01T02:{i:02d}:00+02:00" for i in range(28)], "2020-01-01T00:27:00"),
+        ([f"1/{i + 1}/2020" for i in range(28)], "2020-01-28"),
+        ([f"{i + 1:02d}.01.2020" for i in range(28)], "2020-01-28"),
     ],
 )
 def test_times_are_recognised(column: list[Any], text: str) -> None:
     """yyyymmdd, epoch seconds and milliseconds, ISO text."""
     frame = pl.DataFrame({"timestamp": column, **{f"A{i}": walks()[:28, i] for i in range(2)}})
     assert load(frame).header.period.endswith(".." + text)
+
+
+def test_dates_that_can_be_read_in_two_ways_are_not_guessed() -> None:
+    """Firsts of months fit month first and day first: the caller says which; a wrong format names the row."""
+    firsts = [f"{m:02d}/01/{y}" for y in (2019, 2020) for m in range(1, 13)]
+    frame = pl.DataFrame({"Date": firsts, "A": walks()[:24, 0], "B": walks()[:24, 1]})
+    with pytest.raises(DataError, match="fit both month first and day first; say which"):
+        load(frame)
+    assert load(frame, time_format="%m/%d/%Y").header.period == "2019-01-01..2020-12-01"
+    assert load(frame, time_format="%d/%m/%Y").header.period == "2019-01-01..2020-01-12"
+    with pytest.raises(DataError, match="row 0: '01/01/2019' does not fit the format %Y-%m-%d"):
+        load(frame, time_format="%Y-%m-%d")
 
 
 def test_time_that_goes_back_or_comes_twice_is_an_error() -> None:

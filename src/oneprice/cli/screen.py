@@ -37,6 +37,7 @@ def screen(
         bool, typer.Option(help="Also say what a screen of this length finds in worlds of known pairs.")
     ] = False,
     align: Annotated[str, typer.Option(help="intersection, as_of or union of unequal calendars.")] = "intersection",
+    time_format: Annotated[str | None, typer.Option(help="Of times that are text, e.g. %m/%d/%Y.")] = None,
     about: Annotated[
         list[str] | None, typer.Option("--about", help="What is known of the data, e.g. adjusted=splits; repeat.")
     ] = None,
@@ -57,7 +58,7 @@ def screen(
     from oneprice.study.screen import screen as study
 
     header = {k: str(v) for k, v in pairs(about, what="--about").items()}
-    panel = load(prices, align=align, header=header or None)
+    panel = load(prices, align=align, time_format=time_format, header=header or None)
     with progress("screen", quiet=as_json) as tick, _pool(jobs) as pool:
         found = study(
             panel,

@@ -18,7 +18,7 @@ from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.market import prices_checks as checks
 from oneprice.market.header import SIDES
 from oneprice.market.prices_checks import Excluded, Flag
-from oneprice.market.prices_read import Table, read_table, time_text
+from oneprice.market.prices_read import Table, Wanted, read_table, time_text
 
 SPACES = ("log", "level")
 ALIGN = ("intersection", "as_of", "union")
@@ -156,6 +156,7 @@ def load(
     source: Any,
     *,
     time: Any = None,
+    time_format: str | None = None,
     symbols: Sequence[str] | None = None,
     align: str = "intersection",
     max_age_steps: int = 5,
@@ -171,6 +172,8 @@ def load(
         price columns), a polars or pandas frame of such a table, a mapping name -> prices, or an array [T, N].
     time : name of the time column; or, for arrays and mappings, the times (ISO texts, datetime64 or integers in
         nanoseconds). Without it a table's time column is recognised; arrays count rows as days from 1970.
+    time_format : of times that are text, e.g. "%m/%d/%Y"; ISO times and dates that can be read in one way only need
+        none.
     symbols : names of an array's columns, or the series wanted from a table.
     align : "intersection" keeps the times at which every series has a price; "as_of" carries the last price forward
         at most `max_age_steps` rows and then intersects; "union" keeps gaps as NaN.
@@ -190,7 +193,8 @@ def load(
         raise ConfigError(f"load: most_missing: expected a share in [0, 1), got {most_missing}")
     if max_age_steps < 1:
         raise ConfigError(f"load: max_age_steps: expected 1 or more, got {max_age_steps}")
-    table = read_table(source, time=time, symbols=symbols, sort=sort)
+    wanted = Wanted(time=time, time_format=time_format, symbols=symbols, sort=sort)
+    table = read_table(source, wanted)
     return checked(table, align=align, max_age_steps=max_age_steps, most_missing=most_missing, header=header)
 
 

@@ -11,10 +11,20 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 
-TIME_NAMES = ("date", "time", "timestamp", "datetime", "time_ns", "ts", "day", "index", "")
+TIME_NAMES = ("date", "dates", "time", "timestamp", "datetime", "time_ns", "ts", "day", "index", "")
 SYMBOL_NAMES = ("symbol", "ticker", "asset", "instrument", "name", "sid", "permno", "id")
 PRICE_NAMES = ("adj_close", "adj close", "adjclose", "close", "price", "mid", "last", "settle", "value")
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq")
+ISO = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.fZ",
+    "%Y-%m-%d %H:%M",
+    "%Y/%m/%d",
+)
+ZONED = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z")
+SLASHED = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y")
 DAY_NS = 86_400_000_000_000
 
 
@@ -27,10 +37,20 @@ class Table(msgspec.Struct, frozen=True, eq=False):
     source: str
 
 
-def read_table(source: Any, *, time: Any, symbols: Sequence[str] | None, sort: bool) -> Table:
+class Wanted(msgspec.Struct, frozen=True):
+    """What the caller said of the table; see `load`."""
+
+    time: Any = None
+    time_format: str | None = None
+    symbols: Sequence[str] | None = None
+    sort: bool = False
+
+
+def read_table(source: Any, wanted: Wanted) -> Table:
     """Arrays of any source that `load` takes."""
+    time, symbols, sort = wanted.time, wanted.symbols, wanted.sort
     if isinstance(source, str | Path):
-        return _from_frame(_read_file(Path(source)), Path(source).name, time, symbols, sort)
+        return _from_frame(_read_file(Path(source)), Path(source).name, wanted)
     if isinstance(source, Mapping):
         names = list(source) if symbols is None else list(symbols)
         for n in names:
@@ -42,7 +62,7 @@ def read_table(source: Any, *, time: Any, symbols: Sequence[str] | None, sort: b
         columns = np.column_stack([_floats(source[n], str(n)) for n in names]) if names else np.empty((0, 0))
         return _table([str(n) for n in names], _times_of(time, len(columns)), columns, "arrays", sort)
     if hasattr(source, "to_dicts") and hasattr(source, "schema"):
-        return _from_frame(source, "frame", time, symbols, sort)
+        return _from_frame(source, "frame", wanted)
     if hasattr(source, "columns") and hasattr(source, "index"):  # a pandas frame, which is not imported here
         names = [str(c) for c in source.columns]
         return _table(names, _times_of(time, len(source), source.index), _matrix(source.to_numpy()), "frame", sort)
@@ -132,15 +152,16 @@ def _read_file(path: Path) -> Any:
         if name.endswith((".parquet", ".pq")):
             return pl.read_parquet(path)
         mark = "\t" if name.endswith(".tsv") else ","
-        nulls = ["", "NA", "NaN", "nan", "null", "None", "."]
-        return pl.read_csv(path, separator=mark, try_parse_dates=True, null_values=nulls, infer_schema_length=None)
+        nulls = ["", "NA", "N/A", "#N/A", "#N/A N/A", "NaN", "nan", "null", "None", "."]
+        return pl.read_csv(path, separator=mark, null_values=nulls, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path.name}: cannot be read as a table: {str(error).splitlines()[0]}") from error
 
 
-def _from_frame(frame: Any, source: str, time: Any, symbols: Sequence[str] | None, sort: bool) -> Table:
-    at = _time_column(frame, source, time)
-    stamps = _stamps(frame[at], source, at)
+def _from_frame(frame: Any, source: str, wanted: Wanted) -> Table:
+    symbols, sort = wanted.symbols, wanted.sort
+    at = _time_column(frame, source, wanted.time)
+    stamps = _stamps(frame[at], source, wanted.time_format)
     rest = [c for c in frame.columns if c != at]
     name = _long_symbol(frame, rest)
     if name is None:
@@ -177,28 +198,61 @@ def _known(name: str, columns: list[str]) -> str:
     return name
 
 
-def _stamps(column: Any, source: str, name: str) -> np.ndarray:
-    """Nanoseconds since 1970 (UTC) of a date, datetime, ISO text, yyyymmdd or epoch column."""
+def _stamps(column: Any, source: str, time_format: str | None) -> np.ndarray:
+    """Nanoseconds since 1970 (UTC) of a date, datetime, text, yyyymmdd or epoch column."""
     import polars as pl
 
+    name = column.name
     missing = column.is_null()
     if missing.any():
         raise DataError(f"{source}: row {missing.arg_max()}: column {name!r} has no time")
-    kind = column.dtype
-    if kind == pl.String:
-        try:
-            column = column.str.to_datetime(time_unit="ns", time_zone="UTC", strict=True)
-        except pl.exceptions.PolarsError:
-            try:
-                column = column.str.to_date(strict=True)
-            except pl.exceptions.PolarsError as error:
-                raise DataError(f"{source}: column {name!r}: expected ISO times, got {column[0]!r} in row 0") from error
-        kind = column.dtype
-    if kind == pl.Date or isinstance(kind, pl.Datetime):
+    if column.dtype == pl.String:
+        column = _parsed(column, source, time_format)
+    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
         return np.ascontiguousarray(column.cast(pl.Datetime("ns")).dt.epoch("ns").to_numpy().astype(np.int64))
-    if kind.is_integer():
+    if column.dtype.is_integer():
         return _integer_times(column.to_numpy().astype(np.int64), source, name)
-    raise DataError(f"{source}: column {name!r}: expected times, got {kind}")
+    raise DataError(f"{source}: column {name!r}: expected times, got {column.dtype}")
+
+
+def _parsed(column: Any, source: str, time_format: str | None) -> Any:
+    """A column of text as datetimes: by the format given, else ISO, else the one way in which all rows are dates.
+
+    12/01/2020 is two different days: where month first and day first both fit every row, the caller must say.
+    """
+    import polars as pl
+
+    def read(how: str) -> Any:
+        zoned = how in ZONED or "%z" in how
+        if zoned:
+            return column.str.to_datetime(how, time_unit="ns", time_zone="UTC", strict=False)
+        if "%H" not in how:
+            return column.str.to_date(how, strict=False)
+        return column.str.to_datetime(how, time_unit="ns", strict=False)
+
+    where = f"{source}: column {column.name!r}"
+    if time_format is not None:
+        made = read(time_format)
+        if made.is_null().any():
+            row = int(made.is_null().arg_max())
+            raise DataError(f"{where}: row {row}: {column[row]!r} does not fit the format {time_format}")
+        return made
+    for how in (*ISO, *ZONED):
+        if not (made := read(how)).is_null().any():
+            return made
+    fits = [made for how in SLASHED if not (made := read(how)).is_null().any()]
+    if len(fits) > 1:
+        raise DataError(
+            f"{where}: {column[0]!r} and all rows below fit both month first and day first; say which with "
+            "time_format='%m/%d/%Y' or '%d/%m/%Y'"
+        )
+    if fits:
+        return fits[0]
+    if not (number := column.cast(pl.Int64, strict=False)).is_null().any():
+        return number
+    none = read(ISO[0]).is_null()
+    row = int(none.arg_max())
+    raise DataError(f"{where}: row {row}: expected ISO times, got {column[row]!r}; or say time_format='%d-%b-%Y'")
 
 
 def _integer_times(values: np.ndarray, source: str, name: str) -> np.ndarray:
