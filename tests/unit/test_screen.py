@@ -158,6 +158,18 @@ def test_what_is_refused_says_why() -> None:
     assert all(1 <= r.half_life_unbiased <= 5 for r in found.discoveries)
 
 
+def test_few_series_and_no_clusters() -> None:
+    """Below ten series all are one family; where no cluster is found nothing is tested, and that is said."""
+    prices, _ = world()
+    two = screen(prices.select(["G0A", "G0B"]), half_life=(0.5, 100))
+    assert two.tests == 1 and len(two.discoveries) == 1 and not two.ranking
+    assert two.label == "one family of all 2 series, too few to cluster"
+    walks = np.cumsum(np.random.default_rng(3).normal(0, 0.01, (10, T)), axis=1)
+    none = screen(panel(np.exp(3 + walks.T)), family={"s0": "a", "s1": "b", "absent": "a"})
+    assert (none.tests, none.declared, none.significant, none.pairs) == (0, 0, 0, ())
+    assert "0 tests of 0 pairs" in str(none) and "1 names are not in the panel" in none.label
+
+
 def test_bad_series_are_listed() -> None:
     """Gaps, prices that are not positive and constants are excluded in the result; level can use the negative one."""
     prices, groups = world()
@@ -301,12 +313,13 @@ def _stop(done: float, total: float) -> None:
     raise Stop
 
 
-def test_dask_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A local Dask cluster, through the executor of its client."""
+@pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_dask_changes_nothing(processes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local Dask cluster, in threads and with a worker process of its own, through the executor of its client."""
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(screen_blocks, "BATCH_PAIRS", 100)
     prices, _ = world()
-    with distributed.Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    with distributed.Client(processes=processes, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
         there = screen(prices, family=None, block=10, executor=client.get_executor())
     assert plain(there) == plain(screen(prices, family=None, block=10))
 

@@ -107,9 +107,9 @@ def _basket(
     space, lags, cost = rule
     base = x - x[:, :1]
     try:
+        other = box_tiao(base)  # first: shrinkage would let series through that determine each other
         found = johansen(base, lags=lags, shrinkage=SHRINKAGE)
-        other = box_tiao(base)
-    except DataError as error:
+    except (DataError, np.linalg.LinAlgError) as error:
         return _refused(group, space, members, str(error))
     w = found.vectors[: len(x), 0] / np.abs(found.vectors[: len(x), 0]).sum()
     least = other.least / np.abs(other.least).sum()

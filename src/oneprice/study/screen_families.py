@@ -11,6 +11,8 @@ from oneprice.core.errors import unknown_name
 from oneprice.signals.clusters.groups import group_series
 
 CLUSTERS, GRID = "clusters", "grid"
+EVERY = "all"  # the one family of every series
+LEAST_CLUSTERED = 10
 
 
 class Families(msgspec.Struct, frozen=True, eq=False):
@@ -30,13 +32,15 @@ def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str
     """Families in their order of testing; within one, larger moves first, equal ones by name."""
     moves = np.diff(rows, axis=1).std(axis=1)
     if family is None or family == GRID:
-        groups, label = dict.fromkeys(symbols, "all"), "ranking of the full grid"
+        groups, label = dict.fromkeys(symbols, EVERY), "ranking of the full grid"
+    elif family == CLUSTERS and len(symbols) < LEAST_CLUSTERED:
+        groups, label = dict.fromkeys(symbols, EVERY), f"one family of all {len(symbols)} series, too few to cluster"
     elif family == CLUSTERS:
         labels, _ = group_series(rows, n_factors=min(8, len(rows) - 1, rows.shape[1] - 2))
         groups = {s: f"cluster {k}" for s, k in zip(symbols, labels, strict=True) if k >= 0}
         label = f"{len(set(groups.values()))} clusters of {len(groups)} series, made from returns alone"
     elif isinstance(family, Mapping):
-        unknown = [s for s in family if s not in symbols]
+        unknown = set(family) - set(symbols)
         groups = {s: str(family[s]) for s in symbols if s in family}
         label = f"{len(set(groups.values()))} declared groups of {len(groups)} series"
         label += f" ({len(unknown)} names are not in the panel)" if unknown else ""
@@ -59,7 +63,7 @@ def declared(families: Families) -> int:
 
 def families_of(families: Families, names: list[str]) -> dict[str, tuple[str, ...]]:
     """Family -> its series; a full grid is not listed."""
-    if families.names == ("all",):
+    if families.names == (EVERY,):
         return {}
     edges = np.concatenate([[0], np.cumsum(families.sizes)])
     return {g: tuple(sorted(names[edges[k] : edges[k + 1]])) for k, g in enumerate(families.names)}

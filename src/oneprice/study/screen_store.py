@@ -66,6 +66,8 @@ class Tally(msgspec.Struct, eq=False):
     def q_of_bins(self, declared: int, method: str) -> np.ndarray:
         """Adjusted p-value (BH or BY over `declared` hypotheses) of each bin: exact, for p takes no other values."""
         reached = np.cumsum(self.counts)
+        if not declared:
+            return np.ones(len(reached))
         with np.errstate(divide="ignore"):
             raw = declared * self.p_values / reached
         if method == "by":
