@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError
+from oneprice.market.prices import panel
 from oneprice.signals.cointegration.engle_granger import engle_granger_null
 from oneprice.study.power import Power, planted_world, power_of, table_text
-from oneprice.study.screen import count_pairs
+from oneprice.study.screen import count_pairs, screen
 from oneprice.study.screen_families import declare
 
 WORLDS = 50
@@ -71,6 +72,19 @@ def test_clusters_of_returns_leave_the_tests_their_size(factors: int) -> None:
         )  # fmt: skip
         rejected, tests = rejected + tally.below(0.05), tests + tally.tests
     assert tests > 1000 and 0.035 < rejected / tests < 0.07
+
+
+def test_the_best_of_a_grid_of_walks_are_not_confirmed() -> None:
+    """Picked from 435 pairs of walks for their statistic, spreads are rejected later at the nominal rate, no more."""
+    rejected, tested, confirmed = 0, 0, 0
+    for seed in range(20):
+        walks = np.cumsum(np.random.default_rng(seed).normal(0, 0.01, (30, 250)), axis=1)
+        found = screen(panel(np.exp(3 + walks.T)), family=None, keep=40)
+        assert found.pairs[0].p < 0.02, "the first period shows what looks like a pair"
+        later = [r.p_out for r in found.pairs if math.isfinite(r.p_out)]
+        tested, rejected = tested + len(later), rejected + sum(p <= 0.05 for p in later)
+        confirmed += bool(found.confirmed)
+    assert tested > 200 and rejected / tested < 0.09 and confirmed <= 5
 
 
 def test_worlds_are_what_they_say() -> None:
