@@ -55,11 +55,11 @@ def test_two_hedges_and_none() -> None:
 
 
 def test_ratios_have_their_size_and_power() -> None:
-    """Fresh walks and AR(1)s pass the simulated 5 % point 2.5 to 8 % of the time; a planted one is found."""
-    walk, ar = null_ratios(250, 1, 1.0, 1_000)[0], null_ratios(250, 1, 0.9, 1_000)[1]
+    """Fresh walks and AR(1)s pass the simulated 5 % point 3 to 19 times of 200; a planted one is found."""
+    walk, ar = null_ratios(250, 1, 1.0, 600)[0], null_ratios(250, 1, 0.9, 600)[1]
     rng = np.random.default_rng(4)
     past_walk = past_ar = 0
-    for _ in range(300):
+    for _ in range(200):
         x = np.cumsum(rng.standard_normal(250))
         past_walk += fit_partial(np.cumsum(rng.standard_normal(250)) + x, x).ratio_walk > np.quantile(walk, 0.95)
         m = rng.standard_normal(250)
@@ -67,7 +67,7 @@ def test_ratios_have_their_size_and_power() -> None:
         for t in range(1, 250):
             m[t] += 0.9 * m[t - 1]
         past_ar += fit_partial(m + x, x).ratio_ar > np.quantile(ar, 0.95)
-    assert 7 <= past_walk <= 24 and 7 <= past_ar <= 24
+    assert 3 <= past_walk <= 19 and 3 <= past_ar <= 19
     y, x, _ = planted(1_000, 0.7, (1.0, 0.5), (0.92,), 5)
     result = partial_test(fit_partial(y, x[0]), draws=200)
     assert result.p_walk == result.p_ar == result.floor == pytest.approx(1.0 / 201)
