@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -278,6 +280,39 @@ def test_a_killed_screen_goes_on(tmp_path: Path) -> None:
         assert [p.name for p in path.parent.iterdir()] == ["c.npz"]
     finally:
         screen_blocks.BATCH_PAIRS = before
+
+
+KILLED = """
+import os, sys
+import numpy as np
+from oneprice.market.prices import panel
+from oneprice.study import screen_blocks
+from oneprice.study import screen as module
+screen_blocks.BATCH_PAIRS = 20
+module.screen.__globals__["SAVE_EVERY"] = 2
+file = np.load(sys.argv[1])
+seen = []
+def tick(done, total):
+    seen.append(done)
+    if len(seen) == 7:
+        os._exit(9)
+module.screen(panel(file["close"], [str(s) for s in file["symbols"]]), family=None, block=5, resume=sys.argv[2],
+              progress=tick)
+"""
+
+
+def test_a_process_that_dies_leaves_a_whole_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended without a last word at batch 7, with a save every 2: six batches are kept, and the result is the same."""
+    prices, _ = world()
+    np.savez(tmp_path / "p.npz", close=prices.close, symbols=np.array(prices.symbols))
+    path = tmp_path / "c.npz"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "p.npz"), str(path)], check=False)
+    assert done.returncode == 9 and path.is_file()
+    monkeypatch.setattr(screen_blocks, "BATCH_PAIRS", 20)
+    ticks: list[float] = []
+    resumed = screen(prices, family=None, block=5, resume=path, progress=lambda d, _: ticks.append(d))
+    assert len(ticks) == len(screen_blocks.plan([25], 5)) - 6
+    assert plain(resumed) == plain(screen(prices, family=None, block=5))
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
