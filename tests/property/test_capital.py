@@ -1,16 +1,14 @@
-"""Capital of a signal: bounded, monotone in each argument, and the growth that the drawdown floor leaves."""
+"""Capital of a signal: bounded, monotone in each argument, nothing for what is no number."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneprice.core.jit import njit
 from oneprice.signals import capital as cap
 
 RULE = np.zeros(1, cap.RULE)
@@ -105,44 +103,3 @@ def test_what_is_no_number_gets_nothing(bad: float) -> None:
     for x in (5.0, 7.0, bad, 6.0):
         cap.observe(s, x)
     assert (s.wealth, s.peak, s.n) == (6.0, 7.0, 3)
-
-
-@njit
-def growth(k: float, floor: float, years: int, z: Any) -> Any:
-    """Over antithetic pairs of paths at mu .08, sigma .2: log growth a year of wealth W and of M^floor S^(1 - floor),
-    with M its peak and S the surplus; and the least W / (floor M)."""
-    dt = 1.0 / z.shape[1] * years
-    total = 0.0
-    mixed = 0.0
-    least = math.inf
-    for path in range(z.shape[0]):
-        for sign in (-1.0, 1.0):
-            wealth = 1.0
-            peak = 1.0
-            for t in range(z.shape[1]):
-                held = cap.capital(k, cap.surplus(wealth, peak, floor), math.inf)
-                wealth += held * (0.08 * dt + 0.2 * math.sqrt(dt) * sign * z[path, t])
-                peak = max(peak, wealth)
-                least = min(least, wealth / (floor * peak))
-            left = cap.surplus(wealth, peak, floor) / (1.0 - floor)
-            total += math.log(wealth) / years
-            mixed += (floor * math.log(peak) + (1.0 - floor) * math.log(left)) / years
-    return total / (2 * z.shape[0]), mixed / (2 * z.shape[0]), least
-
-
-@pytest.mark.parametrize(
-    ("k", "floor", "expected"), [(2.0, 0.8, 0.016), (1.5, 0.8, 0.015), (3.0, 0.8, 0.012), (2.0, 0.5, 0.04)]
-)
-def test_growth_under_a_drawdown_floor(k: float, floor: float, expected: float) -> None:
-    """Grossman-Zhou: log growth (1 - floor)(k mu - k^2 sigma^2 / 2), wealth never below the floor.
-
-    Wealth, peak and surplus grow alike in the long run. In 400 years wealth still shows how deep below its peak it
-    stands at the end (up to 12 % for k = 3); the mean of the logs of peak and surplus does not. A peak that is seen at
-    steps only lacks sqrt(dt): two steps on the same paths take it out.
-    """
-    fine = np.random.default_rng(7).standard_normal((20, 400 * 200))
-    coarse = fine.reshape(20, -1, 4).sum(axis=2) / 2.0
-    (wide_w, wide, least_a), (near_w, near, least_b) = (growth(k, floor, 400, z) for z in (coarse, fine))
-    assert 2.0 * near - wide == pytest.approx(expected, rel=0.05)
-    assert 2.0 * near_w - wide_w == pytest.approx(expected, rel=0.2)
-    assert min(least_a, least_b) >= 1.0

@@ -61,6 +61,7 @@ GROUPS: tuple[Group, ...] = (
         ("econometrics/denmark.csv", "chan/inputData_EWA_EWC_IGE.csv"),
     ),
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
+    Group("capital", "oneprice.study.anchors_capital:capital_anchors"),
     Group("clusters", "oneprice.study.anchors_clusters:cluster_anchors"),
     Group(
         "reversion",
