@@ -198,6 +198,8 @@ def test_p_counts_draws_and_never_is_zero() -> None:
         assert law.p(extreme) == law.floor == 0.001
         assert p_text(law.p(extreme), law.floor) == "< 0.001"
         assert law.p(law.critical(0.05)) == pytest.approx(0.05, abs=0.002)
+        for level in (0.0, 0.013, 0.5, 1.0):
+            assert law.critical(level) == pytest.approx(np.quantile(draws, 1.0 - level if upper else level), abs=1e-12)
     assert p_text(0.25, 0.001) == "0.25" and p_text(math.nan, 0.001) == "-"
 
 

@@ -65,9 +65,11 @@ class Null(msgspec.Struct, frozen=True):
         return float(out[0]) if values.ndim == 0 else out.reshape(values.shape)
 
     def critical(self, level: float) -> float:
-        """The statistic at which p is `level`."""
-        share = 1.0 - level if self.upper else level
-        return float(np.quantile(self.draws, share))
+        """The statistic at which p is `level`, by interpolation between draws."""
+        at = (1.0 - level if self.upper else level) * (len(self.draws) - 1)
+        below = min(int(at), len(self.draws) - 2)
+        low, high = self.draws[below], self.draws[below + 1]
+        return float(low + (at - below) * (high - low))
 
 
 def null_of(name: str, draws: np.ndarray, *, upper: bool = False) -> Null:
