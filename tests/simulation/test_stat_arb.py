@@ -177,7 +177,7 @@ def test_three_and_four_legs_trade_as_one_package() -> None:
     prices = made(50.0 * np.exp(logs), names)
     weights = (1.0, -0.5, -0.3, 0.2)
     centre = float(np.log(50.0) * sum(weights))
-    run, tapes = run_slots(prices, {20: [slot(names, weights, centre=centre, capital=400_000.0)]})
+    run, _ = run_slots(prices, {20: [slot(names, weights, centre=centre, capital=400_000.0)]})
     got = fills_of(run, prices)
     assert len(got) >= 8 and len(got) % 4 == 0
     t0 = got[0][0]

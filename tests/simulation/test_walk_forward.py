@@ -49,7 +49,8 @@ def past(w: WalkForward, at_ns: int) -> tuple[bytes, bytes, list]:
     """Everything up to a moment: rows out, private events, and what the estimator answered."""
     run = w.parts[0].run
     rows, events = run.rows[run.rows["time_ns"] <= at_ns], run.events[run.events["receive_ns"] <= at_ns]
-    told = [(x.at_ns, x.first_ns, x.why, repr(x.picked), repr(x.slots), x.dropped) for x in w.windows if x.at_ns <= at_ns]
+    log = [x for x in w.windows if x.at_ns <= at_ns]
+    told = [(x.at_ns, x.first_ns, x.why, repr(x.picked), repr(x.slots), x.dropped) for x in log]
     return rows.tobytes(), events.tobytes(), told
 
 
@@ -109,7 +110,7 @@ def test_the_estimator_sees_the_training_rows_up_to_its_request() -> None:
 
 # ---------------------------------------------------------------- books
 def test_causes_pairs_bars_and_trades_are_one_sum() -> None:
-    """The pairs' units sum to the ledger's by cause, the bars' P&L to its total, trades to both; gross is net + costs."""
+    """Pairs' units sum to the ledger's by cause; bars, trades, windows, eras to its total; gross is net + costs."""
     _, w = base()
     assert w.closes()
     total = w.pnl()

@@ -21,8 +21,8 @@ import report_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 VERB_NAMES = [
-    *("demo", "import", "screen", "replay", "paper", "recover", "audit", "sweep", "explain", "report"),
-    *("verify", "bench", "doctor", "warm", "diagram"),
+    *("demo", "import", "screen", "replay", "paper", "recover", "audit", "sweep", "fit", "walk", "explain"),
+    *("report", "verify", "bench", "doctor", "warm", "diagram"),
 ]
 
 

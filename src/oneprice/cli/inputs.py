@@ -27,6 +27,9 @@ FEES = Annotated[
 LATENCY = Annotated[float, typer.Option("--latency-ms", help="Order latency each way, milliseconds.")]
 LIMITS = Annotated[list[str] | None, typer.Option("--limit", help="A limit of the gate, name=value; repeat.")]
 SEED = Annotated[int, typer.Option(help="Seed of everything random.")]
+MODEL = Annotated[
+    Path | None, typer.Option(help="A fitted model (`oneprice fit`) to trade a table of prices with.")
+]
 OUT = Annotated[Path | None, typer.Option(help="Folder for the journal. None: nothing is written.")]
 
 

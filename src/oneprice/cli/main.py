@@ -11,6 +11,7 @@ from oneprice.cli import (
     diagram,
     doctor,
     explain,
+    fit,
     import_,
     paper,
     recover,
@@ -19,6 +20,7 @@ from oneprice.cli import (
     screen,
     sweep,
     verify,
+    walk,
     warm,
 )
 
@@ -40,6 +42,8 @@ VERBS = {
     "recover": recover.recover,
     "audit": audit.audit,
     "sweep": sweep.sweep,
+    "fit": fit.fit,
+    "walk": walk.walk,
     "explain": explain.explain,
     "report": report.report,
     "verify": verify.verify,

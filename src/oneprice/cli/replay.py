@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import typer
 
 from oneprice.cli import inputs
@@ -21,9 +24,12 @@ def replay(
     limits: inputs.LIMITS = None,
     seed: inputs.SEED = 0,
     out: inputs.OUT = None,
+    model: inputs.MODEL = None,
     as_json: JSON = False,
 ) -> None:
     """Replay a strategy and print where its P&L came from.
+
+    Example: oneprice replay prices.parquet --strategy stat_arb --model model.json --fees 0,5
 
     Example: oneprice replay synthetic:7 --set edge_bp=2 --out runs/first
 
@@ -31,8 +37,11 @@ def replay(
     """
     from oneprice.modes import replay as mode
 
-    tapes = inputs.tapes_of(data, legs, days)
     chosen = inputs.strategy_of(strategy, settings)
+    if model is not None:
+        _of_model(chosen, data, model, fees, limits, seed, out, as_json)
+        return
+    tapes = inputs.tapes_of(data, legs, days)
     with progress("replay", quiet=as_json) as tick:
         run = mode.replay(
             chosen,
@@ -44,6 +53,33 @@ def replay(
             out=out,
             progress=lambda share: tick(share, 1.0),
         )
+    _tell(run, out, as_json)
+
+
+def _of_model(
+    strategy: Any, data: str, model: Path, fees: str | None, limits: Any, seed: int, out: Path | None, as_json: bool
+) -> None:
+    """Replay a table of prices with a fitted model in force."""
+    from oneprice.market.prices import load
+    from oneprice.study.model_file import read_model, replay_model
+
+    found, prices = read_model(model), load(data, align="union")
+    with progress("replay", quiet=as_json) as tick:
+        run = replay_model(
+            strategy,
+            prices,
+            found,
+            fees=inputs.fees_of(fees),
+            limits=inputs.limits_of(limits) if limits else None,
+            seed=seed,
+            out=out,
+            progress=lambda share: tick(share, 1.0),
+        )
+    _tell(run, out, as_json)
+
+
+def _tell(run: Any, out: Path | None, as_json: bool) -> None:
+    """Print a run, and where its journal is."""
     if as_json:
         print_json(run.to_dict())
         return

@@ -110,10 +110,9 @@ def walk_forward(
         end_ns = int(panel.time_ns[-TAIL_ROWS])
         estimator = Estimator(panel.symbols, ticks, chosen, strategy, panel, costs, schedule, end_ns, rows)
         folder = None if out is None else Path(out) if len(eras) == 1 else Path(out) / f"era{n + 1}"
-        run = _replay(
-            strategy, tapes, estimator, fit_ns=later(0, span(fit_latency)), gap_ns=later(0, span(refit_gap)),
-            limits=limits or bar_limits(float(capital)), capital=capital, slippage_bp=slippage_bp, seed=seed,
-            out=folder, progress=_share_of(progress, n, len(eras)),
+        run = bar_replay(
+            strategy, tapes, _fits(estimator, fit_latency, refit_gap), step_ns=prices.step_ns, limits=limits,
+            capital=capital, slippage_bp=slippage_bp, seed=seed, out=folder, progress=_share_of(progress, n, len(eras)),
         )  # fmt: skip
         windows = tuple(estimator.log[at] for at in sorted(estimator.log))
         parts.append(Part(run, tuple(tapes), panel, windows, fee, slippage_bp))
@@ -134,33 +133,38 @@ def _share_of(progress: Callable[[float], None] | None, n: int, count: int) -> C
     return tell
 
 
-def _replay(
+def _fits(estimator: Estimator, fit_latency: str, refit_gap: str) -> list[Fit]:
+    """One fit at each time of the schedule, one at the end, and one for what monitors ask."""
+    step_ns = estimator.prices.step_ns
+    latency_ns, gap_ns = later(0, span(fit_latency)), later(0, span(refit_gap))
+    if not 0 < latency_ns < step_ns:
+        raise ConfigError(f"walk_forward: fit_latency: expected less than a step ({step_ns} ns), got {latency_ns}")
+    times = [*estimator.schedule, estimator.end_ns]
+    fits = [Fit(estimator=estimator, first_ns=at, every_ns=ONCE, latency_ns=latency_ns) for at in times]
+    return [*fits, Fit(estimator=estimator, latency_ns=latency_ns, on_request=ANY_KEY, min_gap_ns=gap_ns)]
+
+
+def bar_replay(
     strategy: Strategy,
     tapes: Sequence[Tape],
-    estimator: Estimator,
+    fits: Sequence[Fit],
     *,
-    fit_ns: int,
-    gap_ns: int,
-    limits: Limits,
+    step_ns: int,
+    limits: Limits | None,
     capital: Number,
     slippage_bp: float,
     seed: int,
-    out: Path | None,
+    out: str | Path | None,
     progress: Callable[[float], None] | None,
 ) -> Run:
-    step_ns = estimator.prices.step_ns
-    if not 0 < fit_ns < step_ns:
-        raise ConfigError(f"walk_forward: fit_latency: expected less than a step ({step_ns} ns), got {fit_ns}")
-    times = [*estimator.schedule, estimator.end_ns]
-    fits = [Fit(estimator=estimator, first_ns=at, every_ns=ONCE, latency_ns=fit_ns) for at in times]
-    fits.append(Fit(estimator=estimator, latency_ns=fit_ns, on_request=ANY_KEY, min_gap_ns=gap_ns))
+    """A replay of bar tapes as an account of `capital` trades them: patience in bars, a millisecond to the venue."""
     return replay(
         strategy,
         tapes,
         latency=constant(1_000, 1_000),
-        limits=limits,
+        limits=limits or bar_limits(float(capital)),
         settings=Settings(capital=capital, sample_ns=step_ns, max_price_ticks=MOST_TICKS),
-        policy=bar_policy(step_ns, strategy.parameters.get("band_bp", 500.0)),
+        policy=bar_policy(step_ns, float(strategy.parameters.get("band_bp", 500.0))),
         fills=FillModel(slippage_bp=slippage_bp),
         fits=fits,
         seed=seed,

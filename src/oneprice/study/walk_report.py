@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -322,6 +325,15 @@ class WalkForward:
                 "pairs": [msgspec.to_builtins(r) for r in self.pairs()],
             }
         )
+
+    def write(self, path: str | Path) -> Path:
+        """Write the result as JSON (whole or not at all); returns the path."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        scratch.write_text(json.dumps(self.to_dict(), indent=1))
+        os.replace(scratch, target)
+        return target
 
     def pages(self) -> list[dict[str, Any]]:
         """One page a pair for the report: figures, its P&L bar by bar, its trades and how it was fitted each time."""

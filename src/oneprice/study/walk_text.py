@@ -16,13 +16,13 @@ def text(walk: Any) -> str:
     year = math.sqrt(walk.bars_year())
     lines = [f"{walk.strategy.name}: train {walk.spans[0]}, step {walk.spans[1]}, {walk.tries} walk-forwards tried"]
     lines += [f"  {label}: {value}" for label, value in walk.header.lines()]
-    lines += ["", *_table(*_funnel(walk))]
+    lines += ["", *_table(*funnel_table(walk))]
     lines += ["", "P&L by cause"]
     told = [(c, v) for c, v in walk.pnl().items() if v or c == "total"]
     lines += [f"  {cause:<12}{value:>18,.2f}" for cause, value in told]
     lines += [f"  {'closes':<12}{'exactly' if walk.closes() else 'NOT':>18}", ""]
-    lines += _table(*_eras(walk, year))
-    lines += ["", *_table(*_pairs(walk))]
+    lines += _table(*eras_table(walk, year))
+    lines += ["", *_table(*pairs_table(walk))]
     ratio = f"{m.sharpe * year:.2f} a year" if math.isfinite(m.sharpe) else "none (nothing was traded)"
     lines += ["", f"net Sharpe {ratio}; luck alone over {walk.tries} tries: {_number(bar * year)}; DSR {_number(dsr)}"]
     lines.append(f"turnover {walk.turnover_year():.2f} x capital a year, {walk.refits()} fits asked for by monitors")
@@ -31,7 +31,8 @@ def text(walk: Any) -> str:
     return "\n".join(lines)
 
 
-def _funnel(walk: Any) -> tuple[list[str], list[list[str]]]:
+def funnel_table(walk: Any) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows of text) of the funnel."""
     columns = ["window", "series", "tests", "by chance", "nominal", "survive", "slots", "trades", "gross", "net"]
     rows = [
         [
@@ -43,7 +44,8 @@ def _funnel(walk: Any) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _eras(walk: Any, year: float) -> tuple[list[str], list[list[str]]]:
+def eras_table(walk: Any, year: float) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows of text) of the eras; `year` is the root of the bars in a year."""
     columns = ["era", "bars", "trades", "gross", "costs", "net", "SR gross", "SR net", "DSR"]
     rows = [
         [
@@ -56,7 +58,8 @@ def _eras(walk: Any, year: float) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _pairs(walk: Any) -> tuple[list[str], list[list[str]]]:
+def pairs_table(walk: Any, most: int = SHOWN) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows of text) of the traded pairs, the best and the worst where there are more than `most`."""
     columns = ["pair", "space", "windows", "trades", "won", "gross", "net"]
     rows = [
         [
@@ -66,8 +69,8 @@ def _pairs(walk: Any) -> tuple[list[str], list[list[str]]]:
         for r in walk.pairs()
         if r.key
     ]  # fmt: skip
-    if len(rows) > SHOWN:
-        rows = [*rows[: SHOWN // 2], ["..."] + [""] * 6, *rows[-SHOWN // 2 :]]
+    if len(rows) > most:
+        rows = [*rows[: most // 2], ["..."] + [""] * 6, *rows[-most // 2 :]]
     return columns, rows
 
 

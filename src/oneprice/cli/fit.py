@@ -1,0 +1,96 @@
+"""`oneprice fit`: which pairs of a table of prices survive the tries, as a model that `oneprice replay` trades."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oneprice.cli import inputs
+from oneprice.cli.common import JSON, number, print_json, progress, verb
+from oneprice.core.errors import ConfigError
+
+SPACE = Annotated[str, typer.Option(help="log: ratios of value; level: ratios of units.")]
+FAMILY = Annotated[str, typer.Option(help="panel (all pairs are one family), clusters, or a CSV of symbol,group.")]
+LEVEL = Annotated[float, typer.Option("--false-discovery", help="Rate of false discoveries allowed.")]
+LAGS = Annotated[str, typer.Option(help="A number fixed in advance, aic or bic.")]
+MOST = Annotated[int, typer.Option("--most-pairs", help="Pairs traded at once.")]
+EACH = Annotated[float, typer.Option("--pair-capital", help="Most gross value of one pair.")]
+SLIP = Annotated[float, typer.Option("--slippage-bp", help="Assumed on each fill, basis points.")]
+ALIGN = Annotated[str, typer.Option(help="intersection, as_of or union of unequal calendars.")]
+
+
+@verb
+def fit(
+    strategy: Annotated[str, typer.Argument(help="A strategy of slots: stat_arb, or `file.py:name`.")],
+    prices: Annotated[Path, typer.Argument(help="CSV or Parquet of prices, wide or long.")],
+    *,
+    train: Annotated[str, typer.Option(help="Length at the end of the prices to fit on, e.g. 3y. Empty: all.")] = "",
+    space: SPACE = "log",
+    family: FAMILY = "panel",
+    false_discovery: LEVEL = 0.10,
+    lags: LAGS = "1",
+    most_pairs: MOST = 8,
+    pair_capital: EACH = 100_000.0,
+    fees: inputs.FEES = None,
+    slippage_bp: SLIP = 1.0,
+    align: ALIGN = "intersection",
+    out: Annotated[Path | None, typer.Option(help="File for the model. None: it is only printed.")] = None,
+    as_json: JSON = False,
+) -> None:
+    """Fit a model: the pairs that survive the number of tests made, each with its band net of costs.
+
+    Example: oneprice fit stat_arb prices.parquet --train 3y --fees 0,5 --out model.json
+    """
+    from oneprice.study.model_file import fit_model
+
+    chosen = inputs.strategy_of(strategy)
+    model_of(chosen)
+    select = selection(space, family, false_discovery, number(lags), most_pairs, pair_capital)
+    with progress("fit", quiet=as_json) as tick:
+        tick(0, 0)
+        model = fit_model(
+            chosen, panel_of(prices, align), train=train, select=select, cost_bp=fill_cost(fees, slippage_bp)
+        )
+    if out is not None:
+        model.write(out)
+    if as_json:
+        print_json(model.to_dict())
+        return
+    typer.echo(str(model))
+    if out is not None:
+        typer.echo(f"wrote {out}; `oneprice replay later.parquet --strategy {strategy} --model {out}` trades it")
+
+
+def panel_of(path: Path, align: str) -> Any:
+    """The panel of a table of prices."""
+    from oneprice.market.prices import load
+
+    return load(path, align=align)
+
+
+def selection(space: str, family: str, level: float, lags: Any, most_pairs: int, capital: float) -> Any:
+    """A PairSelection of the command line's words."""
+    from oneprice.cli.screen import _family
+    from oneprice.study.walk_fit import PairSelection
+
+    groups = None if family == "panel" else _family(family)
+    if groups == "grid":
+        raise ConfigError("--family: expected panel, clusters or a CSV: a grid is only a ranking (oneprice screen)")
+    return PairSelection(space=space, family=groups, level=level, lags=lags, most_pairs=most_pairs, capital=capital)
+
+
+def fill_cost(fees: str | None, slippage_bp: float) -> float:
+    """Taker fee and slippage of one fill in basis points; fees must be stated."""
+    found = inputs.fees_of(fees)
+    if found is None:
+        raise ConfigError("--fees: expected MAKER_BP,TAKER_BP, got none: prices state no fees; write --fees 0,5")
+    return float(found.taker_bp) + slippage_bp
+
+
+def model_of(strategy: Any) -> None:
+    """Refuse a strategy that takes no slots."""
+    fields = strategy.memory.fields or {}
+    if "model" not in fields or "slots" not in (fields["model"][0].names or ()):
+        raise ConfigError(f"strategy {strategy.name}: expected one with a model of slots, such as stat_arb")

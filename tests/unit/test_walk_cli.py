@@ -1,0 +1,94 @@
+"""`fit`, `walk` and a replay of a fitted model, from files; what the words of a command are refused for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from oneprice.cli.main import app
+
+NAMES = list("ABCDEF")
+
+
+def call(*words: str) -> Any:
+    return CliRunner().invoke(app, list(words))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """420 days of six series, A/B and C/D tied together (half-life 2.3 days)."""
+    rng = np.random.default_rng(5)
+    logs = np.cumsum(rng.normal(0, 0.01, (420, 6)), axis=0)
+    for left in (0, 2):
+        spread = np.zeros(420)
+        for t in range(1, 420):
+            spread[t] = 0.74 * spread[t - 1] + rng.normal(0, 0.012)
+        logs[:, left] = logs[:, left + 1] + spread
+    close = 40.0 * np.exp(logs)
+    days = np.datetime64("2010-01-01") + np.arange(420)
+    folder = tmp_path_factory.mktemp("prices")
+    for name, rows in (("all", slice(0, 420)), ("early", slice(0, 300)), ("late", slice(280, 420))):
+        lines = ["date," + ",".join(NAMES)]
+        lines += [f"{d}," + ",".join(f"{v:.6f}" for v in c) for d, c in zip(days[rows], close[rows], strict=True)]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_fitted_model_is_written_and_traded_on_later_prices(table: Path, tmp_path: Path) -> None:
+    """fit prints the funnel and writes the slots; replay puts them in force and its books close."""
+    model = tmp_path / "model.json"
+    done = call("fit", "stat_arb", str(table / "early.csv"), "--train", "200d", "--fees", "0,2", "--out", str(model))
+    assert done.exit_code == 0, done.output
+    assert "15 tests" in done.output and "by chance" in done.output and "A/B" in done.output
+    held = json.loads(model.read_text())
+    assert held["tests"] == 15 and {tuple(sorted(s["symbols"])) for s in held["slots"]} >= {("A", "B"), ("C", "D")}
+    run = call(
+        "replay", str(table / "late.csv"), "--strategy", "stat_arb", "--model", str(model), "--fees", "0,2", "--json"
+    )
+    assert run.exit_code == 0, run.output
+    told = json.loads(run.stdout)
+    assert told["closes_exactly"] and told["fills"] >= 4
+    again = call("fit", "stat_arb", str(table / "early.csv"), "--train", "200d", "--fees", "0,2", "--json")
+    assert json.loads(again.stdout) == held, "the same fit is the same file"
+
+
+def test_walk_prints_the_funnel_and_writes_a_page(table: Path, tmp_path: Path) -> None:
+    """The summary, walk.json, the journal, and walk.html with a page a pair."""
+    out = tmp_path / "walk"
+    words = ("walk", str(table / "all.csv"), "--train", "200d", "--step", "60d", "--fees", "0,2", "--out", str(out))
+    done = call(*words)
+    assert done.exit_code == 0, done.output
+    assert "by chance" in done.output and "exactly" in done.output
+    page = (out / "walk.html").read_text()
+    for word in ("The funnel", "Gross and net", "A/B", "Can P&amp;L be claimed?", "fit asked for by a monitor"):
+        assert word in page
+    held = json.loads((out / "walk.json").read_text())
+    assert held["closes_exactly"] and len(held["funnel"]) == 4 and (out / "journal.op").is_file()
+
+
+def test_words_that_cannot_be_are_refused(table: Path, tmp_path: Path) -> None:
+    """Each is one message with the fix, exit status 2."""
+    prices, late = str(table / "early.csv"), str(table / "late.csv")
+    model = tmp_path / "model.json"
+    assert call("fit", "stat_arb", prices, "--train", "200d", "--fees", "0,2", "--out", str(model)).exit_code == 0
+    (tmp_path / "odd.json").write_text('{"format": 1}')
+    for words, text in (
+        (("fit", "stat_arb", prices), "--fees"),
+        (("fit", "cross_market", prices, "--fees", "0,2"), "a model of slots"),
+        (("fit", "stat_arb", prices, "--fees", "0,2", "--train", "9y"), "at most the panel"),
+        (("fit", "stat_arb", prices, "--fees", "0,2", "--family", "grid"), "only a ranking"),
+        (("replay", late, "--strategy", "stat_arb", "--model", str(model)), "fees are required"),
+        (("replay", prices, "--strategy", "stat_arb", "--model", str(model), "--fees", "0,2"), "nothing is left"),
+        (("replay", late, "--strategy", "stat_arb", "--model", "none.json"), "no such model"),
+        (("replay", late, "--strategy", "stat_arb", "--model", str(tmp_path / "odd.json")), "not a model"),
+        (("replay", late, "--model", str(model), "--fees", "0,2"), "fitted for stat_arb"),
+        (("walk", prices, "--train", "9y", "--fees", "0,2"), "less than the panel"),
+        (("walk", prices, "--fees", "0,2", "--ban", "2010-01-01"), "--ban"),
+    ):
+        done = call(*words)
+        assert done.exit_code == 2 and text in done.output, (words, done.output)
