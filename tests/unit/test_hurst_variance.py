@@ -17,6 +17,7 @@ from oneprice.signals.reversion.hurst import (
     hurst_rs_block,
 )
 from oneprice.signals.reversion.variance_ratio import (
+    joint_p,
     ratio_percentile,
     two_sided_p,
     variance_ratio,
@@ -114,6 +115,9 @@ def test_variance_ratio_size_and_direction() -> None:
     noise = variance_ratio(rng.standard_normal(2_000))
     assert np.all(noise["z_star"] < -5.0) and list(noise["q"]) == [2, 4, 8, 16]
     assert two_sided_p(1.959963984540054) == pytest.approx(0.05, abs=1e-12)
+    assert joint_p([1.0, -1.959963984540054]) == pytest.approx(1.0 - 0.95**2, abs=1e-12)
+    four = variance_ratio_block(np.cumsum(steps[:1_000], axis=1))["z_star"]
+    assert 0.02 < np.mean([joint_p(z) < 0.05 for z in four]) < 0.065
 
 
 def test_bad_input_is_refused() -> None:

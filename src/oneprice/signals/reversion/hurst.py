@@ -23,12 +23,12 @@ import numpy as np
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.core.jit import njit
 from oneprice.signals.reversion.checks import rows_of
-from oneprice.signals.reversion.walks import draw_walks, percentile_among
+from oneprice.signals.reversion.walks import chunk_of, draw_walks, percentile_among
 
 LEAST = 100
 KINDS = {"random_walk": 0, "price": 1, "change": 2}
 METHODS = ("rs", "dfa", "moments")
-WALKS, STEPS, CHUNK, SEED = 4_000, 4_000_000, 200, 20_240_218
+WALKS, STEPS, SEED = 4_000, 4_000_000, 20_240_218
 
 
 def hurst_rs(
@@ -108,9 +108,10 @@ def hurst_of_walks(n: int, method: str = "dfa", series: int = 1) -> np.ndarray:
     if method not in METHODS:
         raise unknown_name("Hurst method", method, list(METHODS))
     rng = np.random.default_rng((SEED, n, series))
+    chunk = chunk_of(n, series)
     parts = []
-    for _ in range(0, max(500, min(WALKS, STEPS // n)), CHUNK):
-        walks = draw_walks(rng, CHUNK, n, series)
+    for _ in range(0, max(500, min(WALKS, STEPS // n)), chunk):
+        walks = draw_walks(rng, chunk, n, series)
         if method == "rs":
             parts.append(hurst_rs_block(walks))
         else:

@@ -20,12 +20,11 @@ import msgspec
 import numpy as np
 
 from oneprice.core.jit import njit
-from oneprice.signals.reversion.walks import check_walks, draw_walks, orthonormal
+from oneprice.signals.reversion.walks import check_walks, chunk_of, draw_walks, orthonormal
 
 PATHS, FEWEST_PATHS = 10_000, 1_000
 STEPS = 10_000_000  # draws spent on one law: long series get fewer paths, and need fewer
 FITTED_STEPS = 4_000_000  # for residuals, which cost more
-CHUNK = 500
 GRID = 44
 WALKS = 20_000
 SEED = 20_240_217
@@ -162,7 +161,7 @@ def fitted_slopes(shocks: Any, others: Any, slopes: Any, out: Any) -> None:
             out[i, p] = (cross[i] - sums[i] * lead / m) / (squares[i] - sums[i] * sums[i] / m)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def slope_law(n: int, series: int = 1) -> SlopeLaw:
     """The law of the slope for n observations of a spread (series = 1) or of a residual among `series`."""
     check_walks(n, series)
@@ -171,15 +170,16 @@ def slope_law(n: int, series: int = 1) -> SlopeLaw:
     slopes = np.concatenate([1.0 - far[::-1], [1.0]])
     drawn = np.empty((GRID, m))
     rng = np.random.default_rng((SEED, n, series))
-    for a in range(0, m, CHUNK):
-        part = np.empty((GRID, min(CHUNK, m - a)))
+    chunk = chunk_of(n, series)
+    for a in range(0, m, chunk):
+        part = np.empty((GRID, min(chunk, m - a)))
         shocks = rng.standard_normal((part.shape[1], n))
         if series == 1:
             ar1_slopes(shocks, slopes, part)
         else:
             others = np.cumsum(rng.standard_normal((part.shape[1], series - 1, n)), axis=2)
             fitted_slopes(shocks, others, slopes, part)
-        drawn[:, a : a + CHUNK] = part
+        drawn[:, a : a + chunk] = part
     drawn.sort(axis=1)
     return SlopeLaw(slopes, drawn, n, series)
 
@@ -194,8 +194,9 @@ def walk_slopes(n: int, series: int = 1) -> np.ndarray:
     m = max(FEWEST_PATHS, min(WALKS, 2 * STEPS // n))
     out = np.empty(m)
     rng = np.random.default_rng((SEED, n, series, 1))
-    for a in range(0, m, CHUNK):
-        slopes_of(draw_walks(rng, min(CHUNK, m - a), n, series), out[a : a + CHUNK])
+    chunk = chunk_of(n, series)
+    for a in range(0, m, chunk):
+        slopes_of(draw_walks(rng, min(chunk, m - a), n, series), out[a : a + chunk])
     out.sort()
     return out
 

@@ -24,11 +24,11 @@ from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
 from oneprice.core.records import record
 from oneprice.signals.reversion.checks import one_series, rows_of
-from oneprice.signals.reversion.walks import draw_walks, percentile_among
+from oneprice.signals.reversion.walks import chunk_of, draw_walks, percentile_among
 
 VR = record([("q", "i8"), ("ratio", "f8"), ("z", "f8"), ("z_star", "f8")])
 LEAST = 20
-WALKS, STEPS, CHUNK, SEED = 4_000, 4_000_000, 200, 20_240_223
+WALKS, STEPS, SEED = 4_000, 4_000_000, 20_240_223
 
 
 def variance_ratio(path: Any, steps: Sequence[int] = (2, 4, 8, 16)) -> np.ndarray:
@@ -57,6 +57,16 @@ def two_sided_p(z: Any) -> np.ndarray:
     return np.asarray(erfc(np.abs(z) / math.sqrt(2.0)))
 
 
+def joint_p(z: Any) -> float:
+    """p of "no q rejects" from z or z* of one path at several q: of the largest, as if they were independent.
+
+    Sidak's bound by Chow and Denning (1993), doi:10.1016/0304-4076(93)90051-6; at or above the true p, since the
+    statistics are positively dependent.
+    """
+    each = two_sided_p(np.atleast_1d(np.asarray(z, np.float64)))
+    return float(-np.expm1(len(each) * np.log1p(-each.min())))
+
+
 def ratio_percentile(ratio: Any, q: int, n: int, series: int = 1) -> np.ndarray:
     """Percent of matched walks of `n` levels whose VR(q) is at most `ratio`; low: more reverting than walks.
 
@@ -70,9 +80,10 @@ def ratio_percentile(ratio: Any, q: int, n: int, series: int = 1) -> np.ndarray:
 def ratios_of_walks(n: int, q: int, series: int = 1) -> np.ndarray:
     """Sorted VR(q) of matched walks of n levels: 4,000 of them up to n = 1,000, fewer beyond (at least 500)."""
     rng = np.random.default_rng((SEED, n, q, series))
+    chunk = chunk_of(n, series)
     parts = [
-        variance_ratio_block(draw_walks(rng, CHUNK, n, series), (q,))["ratio"][:, 0]
-        for _ in range(0, max(500, min(WALKS, STEPS // n)), CHUNK)
+        variance_ratio_block(draw_walks(rng, chunk, n, series), (q,))["ratio"][:, 0]
+        for _ in range(0, max(500, min(WALKS, STEPS // n)), chunk)
     ]
     return np.sort(np.concatenate(parts))
 

@@ -22,6 +22,11 @@ def check_walks(n: int, series: int) -> None:
         raise ConfigError(f"walks: expected 1 to {MOST_SERIES} series and n >= 8 + series, got {series} and {n}")
 
 
+def chunk_of(n: int, series: int = 1) -> int:
+    """How many draws of n observations are made at a time: 8 MB a series at most, so that long ones fit too."""
+    return max(1, min(500, 1_000_000 // (n * series)))
+
+
 def draw_walks(rng: np.random.Generator, count: int, n: int, series: int = 1) -> np.ndarray:
     """float64 [count, n]: Gaussian walks (series = 1), or residuals of one walk on series - 1 others and a constant."""
     check_walks(n, series)
