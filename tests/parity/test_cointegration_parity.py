@@ -14,7 +14,9 @@ from oneprice.signals.cointegration.baskets import basket_moments, johansen_bask
 from oneprice.signals.cointegration.engle_granger import engle_granger
 from oneprice.signals.cointegration.gram import pairs_chosen, pairs_fixed, pairs_within, prepare
 from oneprice.signals.cointegration.johansen import johansen
+from oneprice.signals.cointegration.kernels import pair_tests
 from oneprice.signals.cointegration.phillips_ouliaris import phillips_ouliaris
+from oneprice.signals.unit_root.inputs import TRENDS
 
 ORDERS = {"n": -1, "c": 0, "ct": 1}
 
@@ -71,6 +73,44 @@ def test_pairs_equal_statsmodels(seed: int, length: int, trend: str, lags: int |
             assert beta[i, j] == pytest.approx(ours.hedge[0], rel=1e-8)
             if isinstance(lags, str) and np.isfinite(stat[i, j]):
                 assert used[i, j] == ours.lags
+
+
+def awkward(seed: int) -> tuple[np.ndarray, str]:
+    """Series of wildly different scales, far levels, trends, sums of sums, and multiples of one with a little noise."""
+    rng = np.random.default_rng(seed)
+    length = int(rng.integers(40, 800))
+    x = np.cumsum(rng.standard_normal((12, length)), axis=1) * 10.0 ** rng.integers(-3, 3, (12, 1))
+    step = np.std(np.diff(x[0]))
+    for i in range(1, 7):
+        x[i] = x[0] * rng.normal() + 10.0 ** rng.uniform(-6, 0) * step * rng.standard_normal(length)
+    if rng.random() < 0.5:
+        x += 10.0 ** rng.integers(0, 5) * np.abs(x).max()
+    if rng.random() < 0.5:
+        x += np.arange(length) * rng.standard_normal((12, 1)) * np.std(np.diff(x, axis=1))
+    if rng.random() < 0.3:
+        x = np.cumsum(x, axis=1)
+    return x, ("n", "c", "ct")[int(rng.integers(0, 3))]
+
+
+@pytest.mark.parametrize("lags", [1, 4, "aic"])
+def test_moments_keep_their_digits(lags: int | str) -> None:
+    """On 60 awkward worlds every pair from moments equals the direct kernel within 1e-8, with the same lags.
+
+    Some have differences that are nearly collinear though their levels are not.
+    """
+    pairs = np.array([(i, j) for i in range(5) for j in range(7)])
+    for seed in range(60):
+        x, trend = awkward(seed)
+        a, b = prepare(x[:5], lags, trend=trend), prepare(x[5:], lags, trend=trend)
+        stat, beta, used = np.empty((5, 7)), np.empty((5, 7)), np.zeros((5, 7), np.int64)
+        if lags == "aic":
+            pairs_chosen(a, b, stat, beta, used)
+        else:
+            pairs_fixed(a, b, stat, beta)
+        plain, other = np.empty((5, 7)), np.zeros((5, 7), np.int64)
+        pair_tests(x[:5], x[5:], pairs, (a.lags, TRENDS[trend], a.criterion), plain, other)
+        assert lags != "aic" or (used == other).all(), seed
+        assert all(close(s, t) for s, t in zip(stat.ravel(), plain.ravel(), strict=True)), seed
 
 
 def test_blocks_of_different_series() -> None:

@@ -9,8 +9,9 @@
 
 and `null.p(stat)` of `engle_granger_null`, or `surface_p_rows`. The trend is taken out of each series first
 (Frisch-Waugh), lags + 2 matrix products give all cross moments, and a pair costs what its lags cost, not its length.
-Pairs with 1 - R^2 <= 1e-4 are done again by the direct kernel; at R^2 >= 1 - 1.49e-6 the statistic is -inf and the
-lags are 0 (no test is possible), also for a series on itself.
+Pairs where less than 1e-4 of a square is left (1 - R^2 of the levels, of the differences, of the regression) are done
+again by the direct kernel; at R^2 >= 1 - 1.49e-6 the statistic is -inf and the lags are 0 (no test is possible), also
+for a series on itself.
 
 Memory: (lags + 2) nA nB doubles a call beside the outputs: blocks of 500 at fixed lags, of 200 with lags chosen.
 Both orders of a pair are two calls with the blocks exchanged (or the full square of one block); they are one
@@ -95,10 +96,13 @@ def detrend(x: np.ndarray, trend: int) -> tuple[np.ndarray, np.ndarray]:
     if trend == 0:
         return x, np.einsum("it,it->i", x, x)
     e = x - x.mean(axis=1, keepdims=True)
+    e -= e.mean(axis=1, keepdims=True)  # twice: once leaves the rounding of the level, which may exceed the moves
     total = np.einsum("it,it->i", e, e)
     if trend == 2:
         time = np.arange(x.shape[1]) - (x.shape[1] - 1) / 2.0
-        e -= np.outer(e @ time / (time @ time), time)
+        for _ in range(2):
+            e -= np.outer(e @ time / (time @ time), time)
+        e -= e.mean(axis=1, keepdims=True)
     return e, total
 
 

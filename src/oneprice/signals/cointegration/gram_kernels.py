@@ -25,7 +25,7 @@ from oneprice.core.jit import njit
 
 LANES = 32
 SURE = 7e-7  # 1 - R^2 at or below which moments suffice to say that the pair is collinear (the rule's bound: 1.49e-6)
-NEAR = 1e-4  # 1 - R^2 below which moments have lost too many digits: such pairs are left to the direct kernel
+NEAR = 1e-4  # share of a square left by a subtraction below which moments have lost too many digits: the direct kernel
 
 
 @njit
@@ -105,8 +105,11 @@ def factor_lanes(g: Any, m: int, w: int) -> None:
 
 
 @njit
-def stat_lanes(lane: Any, work: Any, n_obs: int, out: Any, w: int) -> None:
-    """t of the level with p fixed lags. lane: (c, head, tail, ends); work: (D, B, g)."""
+def stat_lanes(lane: Any, work: Any, n_obs: int, out: Any, kept: Any, w: int) -> None:
+    """t of the level with p fixed lags; `kept` falls to the regression's 1 - R^2.
+
+    lane: (c, head, tail, ends); work: (D, B, g).
+    """
     c, head, tail, ends = lane
     d, level, g = work
     p = len(c) - 1
@@ -124,10 +127,11 @@ def stat_lanes(lane: Any, work: Any, n_obs: int, out: Any, w: int) -> None:
     df = float(n_obs - p - 1)
     for a in range(w):
         out[a] = g[p + 1, p, a] / math.sqrt(g[p + 1, p + 1, a] / df)
+        kept[a] = min(kept[a], g[p + 1, p + 1, a] / d[0, 0, a])
 
 
 @njit
-def best_lanes(lane: Any, work: Any, penalty: Any, chosen: Any, w: int) -> None:
+def best_lanes(lane: Any, work: Any, penalty: Any, chosen: Any, kept: Any, w: int) -> None:
     """Lags of smallest ssr_k penalty[k] (penalty = exp(2k/n): AIC without logarithms); chosen int64 [lane]."""
     c, head, tail, ends = lane
     d, level, g = work
@@ -152,6 +156,7 @@ def best_lanes(lane: Any, work: Any, penalty: Any, chosen: Any, w: int) -> None:
             if left * penalty[k] < best:
                 best = left * penalty[k]
                 chosen[a] = k
+        kept[a] = min(kept[a], left / d[0, 0, a])
 
 
 @njit
@@ -204,17 +209,18 @@ def final_stat(lane: Any, a: int, p: int, m: int, g: Any, b: Any) -> float:
 
 @njit
 def pair_lanes(a_rows: Any, b_rows: Any, cross: Any, at: Any, lane: Any, beta: Any) -> int:
-    """Moments of the residuals of series i of A on series j0.. of B into `lane`; writes beta and 1 - R^2 to `beta`.
+    """Moments of the residuals of series i of A on series j0.. of B into `lane`; slope, 1 - R^2 and digits to `beta`.
 
     a_rows, b_rows: (own [K+2, n], head [K, n], tail [K, n], ends [K+2, n], total [n]) of `Moments`;
-    cross [K+2, nA, nB]; at (i, j0, most lags). beta [2, lane]. Returns the number of lanes in use.
+    cross [K+2, nA, nB]; at (i, j0, most lags). beta [3, lane]: its last row is the smallest share that a subtraction
+    of moments has left, of levels or of differences. Returns the number of lanes in use.
     """
     own_a, head_a, tail_a, level_a, total = a_rows
     own_b, head_b, tail_b, level_b, _ = b_rows
     c, head, tail, ends = lane
     i, j0, p = at
     w = min(LANES, own_b.shape[1] - j0)
-    b, short = beta[0], beta[1]
+    b, short, kept = beta[0], beta[1], beta[2]
     yy = own_a[p + 1, i]
     for a in range(w):
         xy = cross[p + 1, i, j0 + a]
@@ -226,6 +232,8 @@ def pair_lanes(a_rows: Any, b_rows: Any, cross: Any, at: Any, lane: Any, beta: A
         row, own = cross[k, i], own_b[k]
         for a in range(w):
             c[k, a] = y - b[a] * (row[j0 + a] - b[a] * own[j0 + a])
+    for a in range(w):
+        kept[a] = min(short[a], c[0, a] / max(own_a[0, i], b[a] * b[a] * own_b[0, j0 + a]))
     for k in range(p):
         y, z = head_a[k, i], tail_a[k, i]
         for a in range(w):
@@ -248,7 +256,7 @@ def lane_room(p: int) -> Any:
     """Work arrays for p lags: lane = (c, head, tail, ends), work = (D, B, g), beta."""
     lane = (np.empty((p + 1, LANES)), np.empty((p, LANES)), np.empty((p, LANES)), np.empty((3, LANES)))
     work = (np.empty((p + 1, p + 1, LANES)), np.empty((p + 1, LANES)), np.empty((p + 2, p + 2, LANES)))
-    return lane, work, np.empty((2, LANES))
+    return lane, work, np.empty((3, LANES))
 
 
 @njit
@@ -265,12 +273,12 @@ def fixed_pairs(a_rows: Any, b_rows: Any, cross: Any, settings: Any, out: Any) -
     for i in range(cross.shape[1]):
         for j0 in range((i + 1) // LANES * LANES if upper == 1 else 0, cross.shape[2], LANES):
             w = pair_lanes(a_rows, b_rows, cross, (i, j0, p), lane, beta)
-            stat_lanes(lane, work, n_obs - 1 - p, stat[i, j0:], w)
+            stat_lanes(lane, work, n_obs - 1 - p, stat[i, j0:], beta[2], w)
             for a in range(w):
                 out_beta[i, j0 + a] = beta[0, a]
                 if beta[1, a] <= SURE:
                     stat[i, j0 + a] = -math.inf
-                elif not beta[1, a] > NEAR:
+                elif not (beta[2, a] > NEAR and math.isfinite(stat[i, j0 + a])):
                     left = note(near, left, i, j0 + a)
     return left
 
@@ -291,17 +299,17 @@ def chosen_pairs(a_rows: Any, b_rows: Any, cross: Any, penalty: Any, settings: A
     for i in range(cross.shape[1]):
         for j0 in range((i + 1) // LANES * LANES if upper == 1 else 0, cross.shape[2], LANES):
             w = pair_lanes(a_rows, b_rows, cross, (i, j0, p), lane, beta)
-            best_lanes(lane, work, penalty, chosen, w)
+            best_lanes(lane, work, penalty, chosen, beta[2], w)
             for a in range(w):
                 out_beta[i, j0 + a] = beta[0, a]
                 lags[i, j0 + a] = chosen[a]
                 if beta[1, a] <= SURE:
                     stat[i, j0 + a] = -math.inf
                     lags[i, j0 + a] = 0
-                elif not beta[1, a] > NEAR:
+                    continue
+                stat[i, j0 + a] = final_stat(lane, a, chosen[a], n_obs - 1, g, b)
+                if not (beta[2, a] > NEAR and math.isfinite(stat[i, j0 + a])):
                     left = note(near, left, i, j0 + a)
-                else:
-                    stat[i, j0 + a] = final_stat(lane, a, chosen[a], n_obs - 1, g, b)
     return left
 
 

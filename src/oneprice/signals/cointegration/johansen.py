@@ -279,4 +279,7 @@ def flatten(x: np.ndarray) -> np.ndarray:
     """Series along the last axis less their constant and linear trend."""
     e = x - x.mean(axis=-1, keepdims=True)
     time = np.arange(x.shape[-1]) - (x.shape[-1] - 1) / 2.0
-    return np.asarray(e - (e @ time / (time @ time))[..., None] * time)
+    for _ in range(2):  # once leaves the rounding of a steep trend
+        e -= (e @ time / (time @ time))[..., None] * time
+        e -= e.mean(axis=-1, keepdims=True)
+    return np.asarray(e)
