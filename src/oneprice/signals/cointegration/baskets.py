@@ -17,7 +17,7 @@ from oneprice.signals.cointegration.johansen import check, flatten, layout_of, r
 from oneprice.signals.cointegration.johansen_kernels import basket_statistics, rows_of
 from oneprice.signals.unit_root.inputs import block
 
-NEAR = 1e-4  # share of its square that a level must keep for its moments to be trusted
+NEAR = 1e-4  # share of its square that each row must keep for its moments to be trusted
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -68,10 +68,10 @@ def johansen_baskets(b: Block, baskets: Any) -> tuple[np.ndarray, np.ndarray, np
     vectors = np.empty_like(each)
     basket_statistics(b.moments, chosen, (count, lags, constant, restricted), 0.0, each, vectors, share)
     vectors *= np.sqrt(rows)
+    for i in np.flatnonzero(~(share > NEAR)):
+        again(b, chosen[i], each[i], vectors[i])
     if restricted:
         vectors[:, -1] -= np.einsum("ij,ij->i", vectors[:, :-1], b.means[chosen])
-    for i in np.flatnonzero(share < NEAR):
-        again(b, chosen[i], each[i], vectors[i])
     largest = rows * each[:, :width]
     trace = np.cumsum(largest[:, ::-1], axis=1)[:, ::-1]
     return np.ascontiguousarray(trace), np.ascontiguousarray(largest), vectors

@@ -100,6 +100,8 @@ def johansen(
     check(n, length, lags, det, seasons, shrinkage)
     r0, rk = residuals(x, lags, det, seasons)
     values, vectors, loadings = reduced_rank(r0, rk, shrinkage / (1.0 - shrinkage))
+    if det == "rc":
+        vectors[n] -= x.mean(axis=1) @ vectors[:n]
     rows = r0.shape[1]
     each = -rows * np.log1p(-values[:n])
     trace = np.cumsum(each[::-1])[::-1]
@@ -146,9 +148,12 @@ def check(n: int, length: int, lags: int, det: str, seasons: int, shrinkage: flo
 
 
 def residuals(x: np.ndarray, lags: int, det: str, seasons: int) -> tuple[np.ndarray, np.ndarray]:
-    """(differences [N, n], levels [N or N+1, n]) after regression on the short run and the deterministic terms."""
+    """(differences [N, n], levels [N or N+1, n]) after regression on the short run and the deterministic terms.
+
+    Levels are taken less their means when there is a constant: with "rc" the constant is that of centred levels.
+    """
     length = x.shape[1]
-    if det == "c":
+    if det in ("c", "rc"):
         x = x - x.mean(axis=1, keepdims=True)
     elif det == "ct":
         x = flatten(x)

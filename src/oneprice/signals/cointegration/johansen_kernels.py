@@ -87,14 +87,15 @@ def relations(g: Any, sizes: Any, ridge: float, room: Any, mu: Any, first: Any) 
 
     sizes (short run, differences, levels); room (w [k, n0], a [k, k], v [k, k]); first [k]: v'S_kk v = 1 for S_kk as
     a sum, not a mean. ridge: share of the diagonals added to the blocks of differences and levels.
-    Returns the smallest share of its own square that a level keeps beside all other rows: about 1 - R^2, and the
+    Returns the smallest share of its own square that a row keeps beside the rows before it: about 1 - R^2, and so the
     digits that moments lose; 0 when they are singular.
     """
     q, n0, k = sizes
     w, a, v = room
     at = q + n0
-    for i in range(k):
-        mu[i] = g[at + i, at + i]
+    square = np.empty(at + k)
+    for i in range(at + k):
+        square[i] = g[i, i]
     if not factor_from(g, 0, q):
         return 0.0
     for i in range(q, at + k):
@@ -102,8 +103,8 @@ def relations(g: Any, sizes: Any, ridge: float, room: Any, mu: Any, first: Any) 
     if not factor_from(g, q, at + k):
         return 0.0
     share = 1.0
-    for i in range(k):
-        share = min(share, g[at + i, at + i] * g[at + i, at + i] / mu[i])
+    for i in range(at + k):
+        share = min(share, g[i, i] * g[i, i] / square[i])
     for j in range(n0):  # W = L_kk^-1 L_k0
         for i in range(k):
             x = g[at + i, q + j]
