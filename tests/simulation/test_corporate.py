@@ -14,6 +14,7 @@ import engine_kit as kit
 from engine_kit import LATENCY, MS, START, US, S, of_kind, status, steady, tape, top, tricky
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.records import (
+    BAR,
     BORROW,
     CLOSED_SESSION,
     COMMAND,
@@ -26,14 +27,16 @@ from oneprice.core.records import (
     RESIDUAL_ROW,
     SELL,
     STATUS,
+    TOP,
 )
+from oneprice.execution.exchange import first_quote
 from oneprice.execution.intents import package
 from oneprice.execution.strategy import strategy
 from oneprice.market.corporate import US_SHORT_BAN_2008_NS, day_ns, with_borrow, with_dividends, with_status
 from oneprice.market.parquet import read_parquet, write_parquet
 from oneprice.market.tape import Tape, make_tape, read_tape, write_tape
 from oneprice.modes.paper import paper
-from oneprice.modes.replay import replay
+from oneprice.modes.replay import replay, tape_table
 from oneprice.modes.rerun import rerun
 from oneprice.modes.run import Run
 from oneprice.risk.limits import LegLimits, Limits
@@ -242,6 +245,16 @@ def test_a_ban_keeps_what_the_tape_says_of_its_sessions() -> None:
     assert of_kind(t.events, STATUS)["value"].tolist() == [CLOSED_SESSION, OPEN, CLOSED_SESSION], "the given tape stays"
     halted = of_kind(with_status(t, [(START, START + DAY)], PAUSED).events, STATUS)
     assert halted["value"].tolist() == [PAUSED, CLOSED_SESSION, PAUSED, CLOSED_SESSION]
+
+
+def test_a_tape_of_bars_that_begins_with_a_ban_is_one_of_bars() -> None:
+    """The venue matches by bars where the first quote is one, whatever rows stand before it."""
+    bars = tape("a", [kit.row(BAR, i * HOUR, close=1_000 + i, volume=10) for i in range(5)])
+    ban = with_status(bars, [(START - S, START + 2 * HOUR)])
+    assert ban.events["kind"][0] == STATUS
+    alone = tape("a", [status(0, PAUSED)])
+    found = [int(first_quote(tape_table([t]), 0)) for t in (bars, ban, steady("a"), alone)]
+    assert found == [BAR, BAR, TOP, 0]
 
 
 # ---------------------------------------------------------------- T+1

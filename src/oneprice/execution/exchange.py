@@ -237,7 +237,17 @@ def begin_leg(e: Any, i: int, tapes: Any) -> None:
         first = e.cursor if tapes[i, 2] == 0 else int32_at(tapes[i, 2])[e.cursor]
         ev = event_at(tapes[i, 0] + first * EVENT_BYTES)
         e.row_ns = venue_ns(e, ev)
-        e.bars = 1 if ev.kind == BAR else 0
+        e.bars = 1 if first_quote(tapes, i) == BAR else 0
+
+
+@njit
+def first_quote(tapes: Any, i: int) -> int:
+    """Kind of the first row of a tape that is a quote, a trade or a bar; statuses and the like may stand before it."""
+    for at in range(tapes[i, 3], tapes[i, 1]):
+        kind = event_at(tapes[i, 0] + at * EVENT_BYTES).kind
+        if kind <= BAR:
+            return kind
+    return 0
 
 
 @njit
