@@ -45,6 +45,9 @@ CLOCKS = {
     "perf_counter",
     "perf_counter_ns",
     "process_time",
+    "process_time_ns",
+    "thread_time",
+    "thread_time_ns",
     "clock_gettime_ns",
 }
 SEEDED = {"default_rng", "Generator", "PCG64", "Philox", "SeedSequence", "BitGenerator"}

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
+import json
+import sys
+from typing import Any
 
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from oneprice.cli.main import app
+from oneprice.core.errors import ConfigError
 from oneprice.core.records import EVENT, TRADE
 from oneprice.market.synthetic import to_hftbacktest
-from oneprice.study.bench_rival import real
+from oneprice.study import bench
+from oneprice.study.bench_cointegration import cointegration_bench
+from oneprice.study.bench_filters import garch_figure, kalman_figure
+from oneprice.study.bench_reversion import hurst_figure, variance_figure
+from oneprice.study.bench_rival import real, versus
+from oneprice.study.bench_screen import grid_figure
 from oneprice.study.bench_time import LEAST, MOST, Figure, interleaved
 
 EXCHANGE, LOCAL = np.uint64(1 << 31), np.uint64(1 << 30)
@@ -59,3 +72,72 @@ def test_rows_that_go_back_serve_each_processor_in_its_order() -> None:
     assert local["px"].tolist() == list(range(500))
     assert sorted(venue["px"].tolist()) == list(range(500))
     assert len(out) > 500
+
+
+def test_parts_are_chosen_by_group_or_name() -> None:
+    """Each part once, in the order of the table; no name means all; a misspelt one is told the list."""
+    every = [name for group in bench.GROUPS.values() for name in group]
+    assert len(set(every)) == len(every) and not set(every) & set(bench.GROUPS)
+    assert list(bench.chosen()) == every
+    assert list(bench.chosen(["scale", "filters", "filters"])) == ["filters", "scale"]
+    assert list(bench.chosen(["statistics", "grid", "rows"])) == ["rows", *bench.GROUPS["statistics"]]
+    with pytest.raises(ConfigError, match=r"'statistic'.*captures.*engine.*statistics.*mean 'statistics'"):
+        bench.chosen(["grid", "statistic"])
+
+
+def test_sizes_of_quick_and_full_runs() -> None:
+    """A quick run is bounded, a full one takes what is asked for."""
+    full, quick = bench.sizes_of(5_000_000, 3), bench.sizes_of(5_000_000, 3, quick=True)
+    assert (full.rows, full.part) == (5_000_000, 1_000_000)
+    assert (quick.rows, quick.part, quick.quick) == (400_000, 200_000, True)
+
+
+RIVALS = ("statsmodels", "arch", "arch.unitroot", "filterpy", "hurst", "vectorbt", "hftbacktest")
+
+
+def test_what_is_not_installed_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every comparison without its other side has a line, no figure, no pass, and the way to install it."""
+    for name in RIVALS:
+        monkeypatch.setitem(sys.modules, name, None)
+    walks = np.zeros((2, 50))
+    found = [
+        *cointegration_bench(),
+        kalman_figure(1, 20),
+        garch_figure(1, 50),
+        hurst_figure(walks, 1, True),
+        variance_figure(walks, 1),
+        grid_figure(1),
+        *versus(2_000, 1),
+    ]
+    assert len(found) == 10
+    for f in found:
+        assert f.verdict == "not measured" and f.note.startswith("install oneprice[bench]"), f
+    with pytest.raises(ConfigError, match="install oneprice"):
+        bench.fills(2_000)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, figures: dict[str, Figure], *words: str) -> Any:
+    """`oneprice bench` over parts that measure nothing."""
+    table = {name: (lambda sizes, f=f: [f]) for name, f in figures.items()}
+    monkeypatch.setattr(bench, "GROUPS", {"statistics": table})
+    return CliRunner().invoke(app, ["bench", *words])
+
+
+def test_the_verb_runs_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the parts named; status 1 for a broken bound, 0 for one that was not measured, 2 for a misspelt name."""
+    figures = {
+        "good": Figure("g", 3.0, "x", 2.0, LEAST),
+        "slow": Figure("s", 1.0, "x", 2.0, LEAST),
+        "gone": Figure("n", None, "x", 2.0, LEAST, "install oneprice[bench]"),
+    }
+    done = call(monkeypatch, figures, "--only", "good", "--only", "gone", "--json")
+    assert done.exit_code == 0
+    assert [(b["name"], b["verdict"]) for b in json.loads(done.stdout)["benchmarks"]] == [
+        ("g", "holds"),
+        ("n", "not measured"),
+    ]
+    done = call(monkeypatch, figures, "--only", "statistics")
+    assert done.exit_code == 1 and "1 holds, 1 broken, 0 shown, 1 not measured" in done.stdout
+    done = call(monkeypatch, figures, "--only", "god")
+    assert done.exit_code == 2 and "did you mean 'good'" in done.stderr
+    assert call(monkeypatch, figures, "--only", "good", "--fills").exit_code == 2

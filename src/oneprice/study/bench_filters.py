@@ -20,10 +20,10 @@ from oneprice.features import kalman_regression
 from oneprice.signals.factors.avellaneda_lee import residual_scores
 from oneprice.signals.factors.pca import pca_factors
 from oneprice.signals.volatility.garch_fit import fit_garch
-from oneprice.study.bench_time import LEAST, NONE, Figure, cpu_timed, interleaved
+from oneprice.study.bench_time import LEAST, NONE, Figure, absent, cpu_timed, interleaved
 
 LEAST_KALMAN, LEAST_GARCH, LEAST_FACTORS = 300.0, 5.0, 2.0
-PAIRS, RETURNS, ASSETS, WINDOW, DAYS = 2000, 2000, 500, 252, 6
+PAIRS, RETURNS, ASSETS, WINDOW, DAYS, QUICK_DAYS = 2000, 2000, 500, 252, 6, 2
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 CODE = "import sys; from oneprice.study.bench_filters import factor_child; factor_child(*sys.argv[1:])"
 Run = Callable[[], tuple[float, Any]]
@@ -32,8 +32,8 @@ INNER = 50  # a compiled loop is too short for the clock
 
 def filter_figures(repeats: int = 3, *, quick: bool = False) -> list[Figure]:
     """All figures; a rival that is not installed gives a figure that says so."""
-    assets, days = (200, 3) if quick else (ASSETS, DAYS)
-    return [kalman_figure(repeats), garch_figure(repeats), *factor_figures(repeats, assets, days)]
+    days = QUICK_DAYS if quick else DAYS
+    return [kalman_figure(repeats), garch_figure(repeats), *factor_figures(repeats, ASSETS, days)]
 
 
 def _processor(call: Callable[[], Any], inner: int = 1) -> Run:
@@ -87,7 +87,7 @@ def kalman_figure(repeats: int = 3, n: int = PAIRS) -> Figure:
     try:
         import filterpy  # noqa: F401
     except ImportError as error:
-        return Figure(name, None, "x", LEAST_KALMAN, LEAST, f"filterpy cannot be imported: {error}")
+        return absent(name, "x", LEAST_KALMAN, error)
     y, x = _pair(n)
     q, r, prior = (1e-6, 1e-5), 4e-4, 1.0
     fold = kalman_regression.FOLD
@@ -122,7 +122,7 @@ def garch_figure(repeats: int = 3, n: int = RETURNS) -> Figure:
     try:
         from arch import arch_model
     except ImportError as error:
-        return Figure(name, None, "x", LEAST_GARCH, LEAST, f"arch cannot be imported: {error}")
+        return absent(name, "x", LEAST_GARCH, error)
     r = garch_returns(n)
     start = float(np.mean((r - fit_garch(r).params()["mu"]) ** 2))
     model = arch_model(r, rescale=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,7 @@ from oneprice.signals.reversion.hurst import hurst_rs_block
 from oneprice.signals.reversion.ornstein import fit_rows, ou_block
 from oneprice.signals.reversion.partial import fit_partial
 from oneprice.signals.reversion.variance_ratio import variance_ratio_block
-from oneprice.study.bench_time import LEAST, Figure, interleaved
+from oneprice.study.bench_time import LEAST, Figure, absent, interleaved, thread_timed
 
 SERIES, BARS, REPEATS, SEED = 30, 1_000, 5, 20_240_222
 LEAST_HURST, EQUAL = 30.0, 1e-8
@@ -37,7 +36,7 @@ def hurst_figure(walks: np.ndarray, repeats: int, simplified: bool) -> Figure:
     try:
         import hurst
     except ImportError as error:
-        return Figure(name, None, "x", LEAST_HURST, LEAST, f"hurst cannot be imported: {error}")
+        return absent(name, "x", LEAST_HURST, error)
 
     def theirs() -> np.ndarray:
         return np.array([hurst.compute_Hc(row, simplified=simplified)[0] for row in walks])
@@ -51,7 +50,7 @@ def variance_figure(walks: np.ndarray, repeats: int) -> Figure:
     try:
         from arch.unitroot import VarianceRatio
     except ImportError as error:
-        return Figure(name, None, "x", note=f"arch cannot be imported: {error}")
+        return absent(name, "x", None, error)
 
     def theirs() -> np.ndarray:
         return np.array([[VarianceRatio(row, lags=q).stat for q in STEPS] for row in walks])
@@ -98,6 +97,5 @@ def _ratio(
 
 def _processor(call: Callable[[], Any], over: int) -> tuple[float, Any]:
     """(processor seconds of this thread a unit, result)."""
-    started = time.thread_time()
-    result = call()
-    return (time.thread_time() - started) / over, result
+    seconds, result = thread_timed(call)
+    return seconds / over, result

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oneprice.core.errors import OnePriceError
-from oneprice.study.bench_time import LEAST, MOST, Figure, cpu_timed, interleaved
+from oneprice.study.bench_time import LEAST, MOST, Figure, absent, cpu_timed, interleaved
 from oneprice.study.zscore_grid import Grid, zscore_grid
 
 BARS, REPEATS, FEE_BP, SEED = 5000, 3, 2.0, 1
@@ -95,9 +95,8 @@ def scale_figures(series: int = SERIES, times: int = TIMES) -> list[Figure]:
 
 def child(series: int, times: int) -> None:
     """In the process of its own: screen walks with 1 % planted pairs, print what came of it as JSON."""
-    import resource
-
     from oneprice.market.prices import panel
+    from oneprice.study.bench_process import peak_bytes
     from oneprice.study.screen import screen
 
     rng = np.random.default_rng(SEED)
@@ -114,7 +113,7 @@ def child(series: int, times: int) -> None:
     told = {
         "tests": found.tests, "pairs_per_s": found.pairs_per_s, "kept": len(found.pairs), "planted": len(planted),
         "planted_found": sum(frozenset((r.y, r.x)) in planted for r in found.pairs), "below": found.below,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "peak_mb": peak_bytes() / 1e6,
     }  # fmt: skip
     print(json.dumps(told))
 
@@ -127,8 +126,7 @@ def grid_figure(repeats: int = REPEATS, per_axis: int = 10, bars: int = BARS) ->
         try:
             import vectorbt  # noqa: F401
         except (ImportError, ValueError) as error:  # its themes fail on plotly 6 with a ValueError
-            why = str(error).strip().splitlines()[0]
-            return Figure(name, None, "x", LEAST_GRID, LEAST, f"vectorbt cannot be imported: {why}")
+            return absent(name, "x", LEAST_GRID, error)
         spread, close = planted_pair(bars)
         points = grid_points(per_axis)
         runs: dict[str, Any] = {

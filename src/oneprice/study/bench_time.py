@@ -40,6 +40,12 @@ class Figure(msgspec.Struct, frozen=True):
         return {**msgspec.structs.asdict(self), "verdict": self.verdict}
 
 
+def absent(name: str, unit: str, bound: float | None, error: Exception) -> Figure:
+    """The line of a comparison whose other side is not there: no figure, no verdict, how to get it."""
+    why = f"install oneprice[bench] (cannot be imported: {str(error).strip().splitlines()[0]})"
+    return Figure(name, None, unit, bound, NONE if bound is None else LEAST, why)
+
+
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     """(seconds, result)."""
     started = time.perf_counter()
@@ -52,6 +58,13 @@ def cpu_timed(call: Callable[[], Any]) -> tuple[float, Any]:
     started = time.process_time()
     result = call()
     return time.process_time() - started, result
+
+
+def thread_timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """(processor seconds of this thread alone, result): for code that starts no other."""
+    started = time.thread_time()
+    result = call()
+    return time.thread_time() - started, result
 
 
 def interleaved(
