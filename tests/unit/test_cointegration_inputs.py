@@ -99,6 +99,30 @@ def test_exact_combinations_are_refused() -> None:
     assert np.isnan(trace).all() and np.isnan(largest).all()
 
 
+@pytest.mark.parametrize("shrinkage", [0.002, 0.05])
+@pytest.mark.parametrize("det", ["n", "rc", "c", "ct"])
+def test_shrinkage_does_not_let_exact_combinations_through(shrinkage: float, det: str) -> None:
+    """A sum, a multiple and a copy but for the eighth digit: a DataError that names the series, not a failed factor."""
+    a, b = WALKS[:2]
+    for x, at in (
+        (np.stack([a, b, a + b]), 2),
+        (np.stack([b, a, 3.0 - 2.0 * a]), 2),
+        (np.stack([a, a + 1e-8 * b]), 1),
+        (np.stack([a, a + 0.1 * np.arange(len(a)), b]), 1),
+    ):
+        with pytest.raises(DataError, match=f"of series {at} are an exact combination"):
+            johansen(x, det=det, shrinkage=shrinkage, draws=19)
+    assert johansen(np.stack([a, b]), det=det, shrinkage=shrinkage, draws=19).trace[0] > 0.0
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.05])
+def test_straight_lines_are_refused(shrinkage: float) -> None:
+    """A series that takes the same step each time has no differences left to test, exact or in binary digits."""
+    for step in (1.0, 0.1):
+        with pytest.raises(DataError, match="series 1 is a straight line"):
+            johansen(np.stack([WALKS[0], 3.0 + step * np.arange(WALKS.shape[1])]), shrinkage=shrinkage, draws=19)
+
+
 def test_misspelt_settings_are_refused() -> None:
     """Unknown names list the known ones."""
     y, x = WALKS[:2]

@@ -38,6 +38,7 @@ LONGEST = 1_000
 MOST_SERIES = 12
 SHRUNK_DRAWS = 1_999
 SINGULAR = 1e-10
+SINGULAR_MOMENTS = 1e-6  # the null with shrinkage is made from moments, which square the loss of digits
 
 
 class Johansen(msgspec.Struct, frozen=True):
@@ -93,11 +94,13 @@ def johansen(
     diagonals by this share, for many series and few rows; p (of r = 0 only) then comes from walks correlated as
     the data. drift: of the null's walks, in standard deviations a step; 1 gives p-values that meet the table of "c".
 
-    Raises DataError (gaps, constant or duplicated series, too short, an exact relation), ConfigError (settings).
+    Raises DataError (gaps, constant or duplicated series, a straight line, too short, an exact relation), ConfigError
+    (settings).
     """
     x = block(levels, "levels")
     n, length = x.shape
     check(n, length, lags, det, seasons, shrinkage)
+    refuse_lines(x)
     r0, rk = residuals(x, lags, det, seasons)
     values, vectors, loadings = reduced_rank(r0, rk, shrinkage / (1.0 - shrinkage))
     if det == "rc":
@@ -108,9 +111,7 @@ def johansen(
     laws = null_laws(x, (lags, det, drift), shrinkage, draws)
     tables = [TRACE.get(det), LARGEST.get(det)]
     nothing = (math.nan,) * 3
-    criticals = [
-        tuple(nothing if t is None else tuple(map(float, t[n - r - 1])) for r in range(n)) for t in tables
-    ]
+    criticals = [tuple(nothing if t is None else tuple(map(float, t[n - r - 1])) for r in range(n)) for t in tables]
     return Johansen(
         tuple(map(float, values[:n])), tuple(map(float, trace)), tuple(map(float, each)),
         *stated_p(laws, trace, each), criticals[0], criticals[1], vectors[:, :n], loadings[:, :n],
@@ -188,10 +189,7 @@ def reduced_rank(r0: np.ndarray, rk: np.ndarray, ridge: float) -> tuple[np.ndarr
     u0 = np.linalg.qr((t0 / steps[:, None]).T)[1]
     uk = np.linalg.qr((tk / scale[:, None]).T)[1]
     for name, u in (("differences", u0), ("levels", uk)):
-        pivots = np.abs(np.diag(u))
-        if pivots.min() <= SINGULAR * pivots.max():
-            at = int(np.argmin(pivots))
-            raise DataError(f"johansen: the {name} of series {at} are an exact combination of others: leave one out")
+        refuse_combination(u, name)
     u0, uk = u0 * steps, uk * scale
     cross = np.linalg.solve(u0.T, r0 @ rk.T)
     cross = np.linalg.solve(uk.T, cross.T).T
@@ -202,6 +200,23 @@ def reduced_rank(r0: np.ndarray, rk: np.ndarray, ridge: float) -> tuple[np.ndarr
     signs = np.where(vectors[0] < 0.0, -1.0, 1.0)
     vectors = vectors * signs
     return values, vectors, (r0 @ rk.T / rows) @ vectors
+
+
+def refuse_lines(x: np.ndarray) -> None:
+    """DataError for a series of x [N, T] that takes the same step each time: nothing of it is random."""
+    steps = np.diff(x, axis=1)
+    flat = steps.std(axis=1) <= SINGULAR * np.sqrt((steps * steps).mean(axis=1))
+    if flat.any():
+        at = int(np.argmax(flat))
+        raise DataError(f"johansen: expected series that move at random, series {at} is a straight line: leave it out")
+
+
+def refuse_combination(u: np.ndarray, name: str, least: float = SINGULAR) -> None:
+    """DataError that names a series if u [K, K], the triangular factor of rows of unit norm, is singular."""
+    pivots = np.abs(np.diag(u))
+    if pivots.min() <= least * pivots.max():
+        at = int(np.argmin(pivots))
+        raise DataError(f"johansen: the {name} of series {at} are an exact combination of others: leave one out")
 
 
 def widen(r: np.ndarray, ridge: float) -> np.ndarray:
@@ -251,7 +266,11 @@ def johansen_null(
 def shrunk_null(x: np.ndarray, lags: int, det: str, shrinkage: float, draws: int) -> tuple[Null, Null]:
     """(trace, largest) without any relation, for walks whose steps are correlated as those of x; not kept on disk."""
     steps = np.diff(x, axis=1)
-    mix = np.linalg.cholesky(np.atleast_2d(np.corrcoef(steps)))
+    steps -= steps.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.einsum("ij,ij->i", steps, steps))
+    u = np.linalg.qr((steps / size[:, None]).T)[1]  # u'u are the correlations, without the digits that a product loses
+    refuse_combination(u, "steps", SINGULAR_MOMENTS)
+    mix = np.ascontiguousarray(u.T * np.sign(np.diag(u)))
 
     def fill(walks: np.ndarray, out: np.ndarray) -> None:
         system_statistics(np.ascontiguousarray(mix @ walks), lags, det, shrinkage / (1.0 - shrinkage), out)
