@@ -173,7 +173,7 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         band = uncertain_band(kappa_nodes(fit, 1.0), paid, self.stop * sigma)
         if not band.trades or -band.entry >= self.stop * sigma:
             return None, told("no band earns its costs")
-        entry, leave = max(-band.entry / sigma, self.least_entry), -band.exit / sigma
+        entry, leave = max(-band.entry / sigma, self.least_entry), 0.0 - band.exit / sigma
         slot = Slot(
             symbols=tuple(names),
             weights=(1.0, -beta),
