@@ -18,10 +18,14 @@ import oneprice as op
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.market.prices import Prices, load, panel
 from oneprice.signals.cointegration.engle_granger import engle_granger, engle_granger_null
+from oneprice.signals.reversion.hurst import hurst_percentile
+from oneprice.signals.reversion.ornstein import half_life_beyond_noise
+from oneprice.signals.reversion.variance_ratio import ratio_percentile
 from oneprice.signals.unit_root.adf import adf
 from oneprice.signals.validation.multiplicity import adjusted
 from oneprice.study import screen_blocks
 from oneprice.study.screen import screen
+from oneprice.study.screen_families import declare
 from oneprice.study.screen_result import ScreenResult
 from oneprice.study.screen_rows import PairRow
 from oneprice.study.screen_store import new_tally
@@ -57,14 +61,14 @@ def plain(result: ScreenResult) -> dict[str, Any]:
 
 
 def reference(prices: Prices, groups: dict[str, str] | None) -> dict[tuple[str, str], Any]:
-    """Each pair tested on its own, the series with the larger moves on the left."""
+    """Each pair tested on its own, the series with the smaller moves on the left."""
     x = dict(zip(prices.symbols, prices.columns("log"), strict=True))
     moves = {s: float(np.diff(v).std()) for s, v in x.items()}
     out = {}
     for i, a in enumerate(prices.symbols):
         for b in prices.symbols[i + 1 :]:
             if groups is None or groups[a] == groups[b]:
-                y, z = (a, b) if moves[a] >= moves[b] else (b, a)
+                y, z = (a, b) if moves[a] <= moves[b] else (b, a)
                 out[y, z] = engle_granger(x[y], x[z], lags=1)
     return out
 
@@ -222,11 +226,50 @@ def test_a_row_describes_its_pair() -> None:
     assert r.net_share == pytest.approx((1 - r.beta) / (1 + r.beta))
     assert r.half_life_low <= r.half_life <= r.half_life_high < 10 and r.walk_percentile < 1
     assert r.hurst < 0.5 and r.hurst_percentile < 5 and r.variance_ratio < 0.5 and r.stability == 1.0
+    assert r.hurst_percentile == hurst_percentile(r.hurst, T, "dfa", series=2)
+    assert r.ratio_percentile == ratio_percentile(r.variance_ratio, 8, T, series=2) < 1
+    x = dict(zip(prices.symbols, prices.columns(), strict=True))
+    assert r.half_life_beyond_noise == pytest.approx(half_life_beyond_noise(x[r.y] - r.beta * x[r.x], 1.0))
+    assert 0 < r.half_life_beyond_noise < 3
     assert r.beta_low <= r.beta <= r.beta_high and 0 < r.beta_se < 0.2
     assert r.sector == "g2"
     mixed = screen(prices, family=groups, sectors={"G2A": "tin", "G2B": "lead", "G0A": "tin"}, keep=50).pairs
     assert {p.sector for p in mixed} in ({"", "lead|tin"}, {"", "tin|lead"})
     assert r.p_text.startswith("< ") and abs(r.zscore) < 6
+
+
+def test_noise_in_single_closes_shows_beside_the_half_life() -> None:
+    """Stale or bouncing closes shorten the fitted half-life of 13 steps by half; the column beside it says so."""
+    rng = np.random.default_rng(2)
+    common, gap, shocks = np.cumsum(rng.normal(0, 0.01, 1000)), np.zeros(1000), rng.normal(0, 0.005, 1000)
+    for t in range(1, 1000):
+        gap[t] = 0.95 * gap[t - 1] + shocks[t]
+    bounce = rng.normal(0, 0.007, 1000)
+    clean, dirty = (
+        screen(panel(np.exp(3 + np.column_stack([common, common + gap + e])), ["A", "B"])).pairs[0]
+        for e in (np.zeros(1000), bounce)
+    )
+    assert dirty.half_life < 0.6 * clean.half_life and dirty.half_life_high < clean.half_life
+    assert dirty.half_life_beyond_noise == pytest.approx(clean.half_life, rel=0.35)
+    assert clean.half_life_beyond_noise == pytest.approx(clean.half_life, rel=0.2)
+    columns, rows = screen(panel(np.exp(3 + np.column_stack([common, common + gap + bounce])), ["A", "B"])).table()
+    assert rows[0][columns.index("no noise")] == f"{dirty.half_life_beyond_noise:.1f}"
+
+
+def test_the_series_with_the_smaller_moves_is_the_regressand() -> None:
+    """Whatever its name and place; equal moves go by name; the spread is that of the row's weights."""
+    rng = np.random.default_rng(4)
+    common, noise = np.cumsum(rng.normal(0, 0.01, T)), rng.normal(0, 0.01, T)
+    for names in (("A", "B"), ("B", "A")):
+        prices = panel(np.exp(3 + np.column_stack([common, common + noise])), names)
+        r = screen(prices).pairs[0]
+        assert (r.y, r.x) == names
+        x = dict(zip(prices.symbols, prices.columns(), strict=True))
+        left = x[r.y] - r.beta * x[r.x] - r.alpha
+        assert abs(left.mean()) < 1e-9 and abs(left @ (x[r.x] - x[r.x].mean())) < 1e-9
+    rows = np.stack([common, -common])
+    for symbols in (("A", "B"), ("B", "A")):
+        assert [symbols[i] for i in declare(symbols, rows, None).order] == ["A", "B"]
 
 
 def test_no_asset_twice_among_the_matched() -> None:

@@ -54,18 +54,20 @@ class Power(msgspec.Struct, frozen=True):
 
 
 def planted_world(
-    seed: int, n_obs: int, half_life: float, *, groups: int = 10, walks: int = 4, broken: int = 0, noise: float = 0.25
-) -> World:
+    seed: int, n_obs: int, half_life: float, *, groups: int = 10, walks: int = 4, broken: int = 0, noise: float = 0.25,
+    scales: float = 1.0,
+) -> World:  # fmt: skip
     """One world: `groups` groups of a planted pair and `walks` walks; the first `broken` pairs break half way.
 
     `noise` is the deviation of the spread's shock over that of a walk's step. Near 1 and above it, the noisy leg of a
     pair is itself a walk with a strong moving average, for which tests with few lags reject too often (Schwert 1989,
-    doi 10.1080/07350015.1989.10509723). An infinite half-life plants nothing: the world is walks alone.
+    doi 10.1080/07350015.1989.10509723). An infinite half-life plants nothing: the world is walks alone. `scales`
+    multiplies the log moves of each series by a factor between 1 / scales and scales, so that size says less of noise.
     """
-    if n_obs < 40 or not half_life > 0 or groups < 1 or not 0 <= broken <= groups:
+    if n_obs < 40 or not half_life > 0 or groups < 1 or not 0 <= broken <= groups or not 1 <= scales < math.inf:
         raise ConfigError(
-            f"planted world: expected n_obs >= 40, half_life > 0, 0 <= broken <= groups, got {n_obs}, {half_life}, "
-            f"{broken} of {groups}"
+            "planted world: expected n_obs >= 40, half_life > 0, 0 <= broken <= groups, scales >= 1, got "
+            f"{n_obs}, {half_life}, {broken} of {groups}, {scales}"
         )
     rng = np.random.default_rng(np.random.SeedSequence([20_241, seed, n_obs, groups, walks]))
     phi = 0.5 ** (1.0 / half_life)
@@ -89,16 +91,23 @@ def planted_world(
             series.append(path)
             group[name] = f"G{g:02d}"
     pairs = [] if nothing else [(f"G{g:02d}A", f"G{g:02d}B") for g in range(groups)]
-    close = np.exp(4.0 + np.array(series).T)
+    sizes = np.exp(rng.uniform(-1, 1, len(names)) * math.log(scales))
+    close = np.exp(4.0 + np.array(series).T * sizes)
     return World(panel(close, names), group, frozenset(pairs[broken:]), frozenset(pairs[:broken]))
 
 
 def discovered(
-    world: World, *, false_discovery: float, correction: str, draws: int
+    world: World, *, false_discovery: float, correction: str, draws: int, larger_left: bool = False
 ) -> tuple[set[tuple[str, str]], int]:
-    """(pairs that the screen's counting and correction discover, tests made); nothing is described."""
+    """(pairs that the screen's counting and correction discover, tests made); nothing is described.
+
+    `larger_left` regresses the series with the larger moves on the other: not the screen's rule, to compare it with.
+    """
     rows = world.prices.columns("log")
     families = declare(world.prices.symbols, rows, world.groups)
+    if larger_left:
+        runs = np.split(families.order, np.cumsum(families.sizes)[:-1])
+        families = msgspec.structs.replace(families, order=np.concatenate([run[::-1] for run in runs]))
     null = engle_granger_null(rows.shape[1], lags=1, draws=draws)
     total = declared(families)
     tally, _ = count_pairs(
@@ -123,6 +132,8 @@ def power_of(
     walks: int = 4,
     broken: int = 0,
     noise: float = 0.25,
+    scales: float = 1.0,
+    larger_left: bool = False,
     false_discovery: float = 0.10,
     correction: str = "bh",
     draws: int = 9_999,
@@ -132,8 +143,12 @@ def power_of(
     found = late = false = tests = planted = 0
     shares, rates = [], []
     for k in range(worlds):
-        world = planted_world(seed + k, n_obs, half_life, groups=groups, walks=walks, broken=broken, noise=noise)
-        got, total = discovered(world, false_discovery=false_discovery, correction=correction, draws=draws)
+        world = planted_world(
+            seed + k, n_obs, half_life, groups=groups, walks=walks, broken=broken, noise=noise, scales=scales
+        )
+        got, total = discovered(
+            world, false_discovery=false_discovery, correction=correction, draws=draws, larger_left=larger_left
+        )
         hits, lates = len(got & world.true), len(got & world.broken)
         wrong = len(got) - hits - lates
         planted += len(world.true)

@@ -16,7 +16,7 @@ LEAST_CLUSTERED = 10
 
 
 class Families(msgspec.Struct, frozen=True, eq=False):
-    """Series in the order they are tested: families side by side, and in each the one with the larger moves first."""
+    """Series in the order they are tested: families side by side, and in each the one with the smaller moves first."""
 
     order: np.ndarray
     sizes: tuple[int, ...]
@@ -29,7 +29,11 @@ class Families(msgspec.Struct, frozen=True, eq=False):
 
 
 def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str] | str | None) -> Families:
-    """Families in their order of testing; within one, larger moves first, equal ones by name."""
+    """Families in their order of testing; within one, smaller moves first, equal ones by name.
+
+    Of a pair the series at the earlier place is the regressand. Moves are the deviation of one step in the space of
+    `rows` [N, T]. Passing noise makes moves larger, and as regressand it makes a test reject too often.
+    """
     moves = np.diff(rows, axis=1).std(axis=1)
     if family is None or family == GRID:
         groups, label = dict.fromkeys(symbols, EVERY), "ranking of the full grid"
@@ -51,7 +55,7 @@ def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str
         if s in groups:
             members.setdefault(groups[s], []).append(i)
     names = sorted(g for g, m in members.items() if len(m) > 1)
-    chosen = [sorted(members[g], key=lambda i: (-moves[i], symbols[i])) for g in names]
+    chosen = [sorted(members[g], key=lambda i: (moves[i], symbols[i])) for g in names]
     order = np.array([i for m in chosen for i in m], np.int64)
     return Families(order, tuple(len(m) for m in chosen), tuple(names), label)
 

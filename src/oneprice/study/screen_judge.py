@@ -100,4 +100,3 @@ def confirm(rows: Sequence[PairRow], later: Prices, rules: Rules) -> list[PairRo
         for k, r in enumerate(offered)
     }  # fmt: skip
     return [msgspec.structs.replace(r, **news.get((r.y, r.x), {})) for r in rows]
-

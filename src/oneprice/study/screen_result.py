@@ -21,8 +21,8 @@ from oneprice.study.screen_rows import DISCOVERY, REFUSED, PairRow, to_dict
 
 SHOWN = 20
 COLUMNS = (
-    "pair", "verdict", "beta", "s.e.", "stat", "p", "q", "half-life", "interval", "walks %", "Hurst", "VR(8)",
-    "stable", "cost bp", "edge/cost", "net", "mkt beta", "sector", "held out",
+    "pair", "verdict", "beta", "s.e.", "stat", "p", "q", "half-life", "interval", "no noise", "walks %",
+    "Hurst", "VR(8)", "stable", "cost bp", "edge/cost", "net", "mkt beta", "sector", "held out",
 )  # fmt: skip
 
 
@@ -153,9 +153,10 @@ def cells(r: PairRow) -> list[str]:
     out = p_text(r.p_out, r.floor_out) if math.isfinite(r.p_out) else "-"
     return [
         f"{r.y}/{r.x}", verdict, f"{r.beta:.4f}", f"{r.beta_se:.4f}", f"{r.stat:.2f}", r.p_text, f"{r.q:.3g}",
-        f"{r.half_life:.1f}", f"{r.half_life_low:.1f}..{r.half_life_high:.1f}", f"{r.walk_percentile:.2f}",
-        f"{r.hurst:.2f}", f"{r.variance_ratio:.2f}", f"{r.stability:.2f}", f"{r.round_trip_bp:.1f}",
-        f"{r.edge_over_cost:.1f}", f"{r.net_share:+.2f}", f"{r.market_beta:+.3f}", r.sector or "-", out,
+        f"{r.half_life:.1f}", f"{r.half_life_low:.1f}..{r.half_life_high:.1f}",
+        f"{r.half_life_beyond_noise:.1f}", f"{r.walk_percentile:.2f}", f"{r.hurst:.2f}", f"{r.variance_ratio:.2f}",
+        f"{r.stability:.2f}", f"{r.round_trip_bp:.1f}", f"{r.edge_over_cost:.1f}", f"{r.net_share:+.2f}", f"{r.market_beta:+.3f}",
+        r.sector or "-", out,
     ]  # fmt: skip
 
 

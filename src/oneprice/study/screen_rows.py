@@ -12,9 +12,9 @@ import numpy as np
 from oneprice.market.prices import Prices
 from oneprice.signals.cointegration.engle_granger import EngleGranger, engle_granger
 from oneprice.signals.reversion.hurst import hurst_dfa, hurst_percentile
-from oneprice.signals.reversion.ornstein import ou_block, walk_percentile
+from oneprice.signals.reversion.ornstein import half_life_beyond_noise, ou_block, walk_percentile
 from oneprice.signals.reversion.slopes import slope_of
-from oneprice.signals.reversion.variance_ratio import variance_ratio_block
+from oneprice.signals.reversion.variance_ratio import ratio_percentile, variance_ratio_block
 from oneprice.signals.spread import Spread, pair
 from oneprice.signals.unit_root.null import p_text
 
@@ -30,12 +30,14 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `q` is adjusted over all declared hypotheses; `p` at or below `floor` is an upper bound. `half_life` is the
     likelihood estimate with its interval, `half_life_unbiased` median-unbiased (inf: no reversion beyond a walk's),
-    `walk_percentile` the percent of residuals of unrelated walks of this length that look at least as fast.
-    `hurst_percentile` is on plain walks. `stability` is the share of WINDOWS sub-windows in which the spread, with
-    the ratio of the whole sample, reverts faster than the median walk; `beta_low`, `beta_high` are the least and
-    greatest hedge ratio of a sub-window. `edge_bp` is a move from ENTRY sigmas to the mean. `net_share` is the net
-    over the gross value (0: dollar neutral), `market_beta` the slope of its return (of gross) on the panel's mean,
-    `sector` that of both legs ("a|b" where they differ, empty where not known).
+    `walk_percentile` the percent of residuals of unrelated walks of this length that look at least as fast;
+    `hurst_percentile` and `ratio_percentile` (of VR_STEPS steps) are among such residuals too. `half_life_beyond_noise`
+    is the half-life that noise in single observations (stale closes, bounces) does not shorten, NaN where it cannot
+    be told: much longer than `half_life` says that much of the reversion seen is such noise. `stability` is the share
+    of WINDOWS sub-windows in which the spread, with the ratio of the whole sample, reverts faster than the median walk;
+    `beta_low`, `beta_high` are the least and greatest hedge ratio of a sub-window. `edge_bp` is a move from ENTRY
+    sigmas to the mean. `net_share` is the net over the gross value (0: dollar neutral), `market_beta` the slope of its
+    return (of gross) on the panel's mean, `sector` that of both legs ("a|b" where they differ, empty where not known).
     `p_out`, `q_out` are of the held-out period with the weights fixed before it (NaN: not tested there).
     """
 
@@ -56,10 +58,12 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True):
     half_life_low: float
     half_life_high: float
     half_life_unbiased: float
+    half_life_beyond_noise: float
     walk_percentile: float
     hurst: float
     hurst_percentile: float
     variance_ratio: float
+    ratio_percentile: float
     stability: float
     beta_low: float
     beta_high: float
@@ -106,7 +110,8 @@ def describe(
     ou = ou_block(spreads, 1.0, series=2)
     hurst = hurst_dfa(spreads)
     ratios = variance_ratio_block(spreads, (VR_STEPS,))["ratio"][:, 0]
-    of_walks = hurst_percentile(hurst, spreads.shape[1], "dfa")
+    of_walks = hurst_percentile(hurst, spreads.shape[1], "dfa", series=2)
+    of_ratios = ratio_percentile(ratios, VR_STEPS, spreads.shape[1], series=2)
     market = _market(prices)
     out = []
     for k, ((y, x, group), test) in enumerate(zip(found, tests, strict=True)):
@@ -123,9 +128,11 @@ def describe(
             floor=test.floor, q=math.nan, lags=test.lags, beta=beta, beta_se=_error(test), alpha=test.constant,
             half_life=float(fit["half_life"]), half_life_low=float(fit["half_life_low"]),
             half_life_high=float(fit["half_life_high"]), half_life_unbiased=_half_life(float(fit["kappa_unbiased"])),
+            half_life_beyond_noise=half_life_beyond_noise(spreads[k], 1.0),
             walk_percentile=float(fit["walk_percentile"]), hurst=float(hurst[k]),
-            hurst_percentile=float(of_walks[k]), variance_ratio=float(ratios[k]), stability=stable, beta_low=low,
-            beta_high=high, sigma=sigma, zscore=float(spreads[k, -1] / sigma) if sigma > 0 else math.nan,
+            hurst_percentile=float(of_walks[k]), variance_ratio=float(ratios[k]),
+            ratio_percentile=float(of_ratios[k]), stability=stable, beta_low=low, beta_high=high, sigma=sigma,
+            zscore=float(spreads[k, -1] / sigma) if sigma > 0 else math.nan,
             round_trip_bp=earned.round_trip_bp, edge_bp=earned.edge_bp, edge_over_cost=earned.edge_over_cost,
             net_share=earned.net_share, market_beta=earned.market_beta,
         )  # fmt: skip
