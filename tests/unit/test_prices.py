@@ -257,3 +257,23 @@ def test_a_panel_of_an_array() -> None:
     """Simulated prices: daily from 1970, no claim."""
     p = panel(walks(3), source="a test")
     assert p.symbols == ("s0", "s1", "s2") and p.header.source == "a test" and not p.header.claim
+
+
+def test_a_csv_column_without_a_value_is_listed_and_an_empty_table_refused(tmp_path: Path) -> None:
+    """CSV gives such a column no type: it is excluded by name, and a header without rows is no panel."""
+    empty = wide().with_columns(A1=pl.lit(None, pl.Float64))
+    empty.write_csv(tmp_path / "a.csv")
+    found = load(tmp_path / "a.csv")
+    assert found.symbols == ("A0", "A2", "A3") and "A1" in reasons(found)
+    wide()[:0].write_csv(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="a table without rows"):
+        load(tmp_path / "none.csv")
+
+
+def test_two_csv_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """The second is not taken under a name nobody gave."""
+    wide().write_csv(tmp_path / "a.csv")
+    text = (tmp_path / "a.csv").read_text().replace("A1", "A0", 1)
+    (tmp_path / "twice.csv").write_text(text)
+    with pytest.raises(DataError, match="column 'A0' comes twice"):
+        load(tmp_path / "twice.csv")

@@ -153,13 +153,20 @@ def _read_file(path: Path) -> Any:
             return pl.read_parquet(path)
         mark = "\t" if name.endswith(".tsv") else ","
         nulls = ["", "NA", "N/A", "#N/A", "#N/A N/A", "NaN", "nan", "null", "None", "."]
-        return pl.read_csv(path, separator=mark, null_values=nulls, infer_schema_length=None)
+        frame = pl.read_csv(path, separator=mark, null_values=nulls, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path.name}: cannot be read as a table: {str(error).splitlines()[0]}") from error
+    for c in frame.columns:  # polars renames the second of two columns of one name and says nothing
+        first, mark, number = c.rpartition("_duplicated_")
+        if mark and number.isdigit() and first in frame.columns:
+            raise DataError(f"{path.name}: column {first!r} comes twice; give each series a name of its own")
+    return frame
 
 
 def _from_frame(frame: Any, source: str, wanted: Wanted) -> Table:
     symbols, sort = wanted.symbols, wanted.sort
+    if len(frame) == 0:
+        raise DataError(f"{source}: expected rows of prices, got a table without rows")
     at = _time_column(frame, source, wanted.time)
     stamps = _stamps(frame[at], source, wanted.time_format)
     rest = [c for c in frame.columns if c != at]
@@ -276,6 +283,8 @@ def _numbers(column: Any, source: str) -> np.ndarray:
 
     if column.dtype == pl.String or not (column.dtype.is_numeric() or column.dtype == pl.Null):
         given = column.drop_nulls()
+        if len(given) == 0:  # a column of a CSV without one value reads as text
+            return np.full(len(column), np.nan)
         bad = given.cast(pl.Float64, strict=False).is_null() if column.dtype == pl.String else None
         shown = given.filter(bad)[0] if bad is not None and bad.any() else given[0]
         row = int((column == shown).arg_max() or 0)
