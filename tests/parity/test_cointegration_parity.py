@@ -188,6 +188,23 @@ def test_several_regressors_equal_statsmodels(seed: int, n: int, trend: str) -> 
     assert ours.p == pytest.approx(theirs[1], abs=1e-8)
 
 
+@pytest.mark.parametrize(("trend", "n"), [("c", 2), ("ct", 2), ("c", 3)])
+def test_slopes_do_not_depend_on_level_and_units(trend: str, n: int) -> None:
+    """Prices of 1e9 that move by tens, or in units of 1e-40 and 1e40: the same slopes, errors and residuals."""
+    walks = np.cumsum(np.random.default_rng(5).normal(size=(n, 400)), axis=1)
+    plain = engle_granger(*walks, trend=trend, null="surface")
+    high = engle_granger(*(walks + 1e9), trend=trend, null="surface")
+    units = np.array([1e-40, 1e40, 1e20][:n])
+    scaled = engle_granger(*(walks * units[:, None]), trend=trend, null="surface")
+    ratio = units[0] / units[1:]
+    for name in ("hedge", "hedge_se", "dynamic", "dynamic_se"):
+        expected = np.array(getattr(plain, name))
+        np.testing.assert_allclose(getattr(high, name), expected, rtol=1e-5)
+        np.testing.assert_allclose(np.array(getattr(scaled, name)) / ratio, expected, rtol=1e-9)
+    assert high.r_squared == pytest.approx(plain.r_squared, rel=1e-6)
+    assert high.constant - plain.constant == pytest.approx(1e9 * (1 - sum(plain.hedge)), rel=1e-6)
+
+
 def test_slopes_and_errors_equal_statsmodels() -> None:
     """Least-squares slopes, standard errors, constant and R^2."""
     from statsmodels.api import OLS, add_constant

@@ -165,14 +165,24 @@ def design(series: np.ndarray, trend: str) -> np.ndarray:
 
 def least_squares(series: np.ndarray, trend: str) -> tuple[tuple[float, ...], tuple[float, ...], float, float]:
     """(slopes, their standard errors with iid residuals, constant, 1 - R^2) of series[0] on the others."""
-    z = design(series, trend)
-    b, inverse = solve(z, series[0])
-    e = series[0] - b @ z
+    level, centred = centre(series, trend)
+    z = design(centred, trend)
+    b, inverse = solve(z, centred[0])
+    e = centred[0] - b @ z
     n_x = len(series) - 1
     error = np.sqrt(np.diag(inverse) * (e @ e) / (len(e) - len(z)))
-    centred = series[0] - (series[0].mean() if trend != "n" else 0.0)
-    constant = float(b[n_x]) if trend != "n" else 0.0
-    return tuple(map(float, b[:n_x])), tuple(map(float, error[:n_x])), constant, float(e @ e / (centred @ centred))
+    constant = float(level[0] - b[:n_x] @ level[1:] + b[n_x]) if trend != "n" else 0.0
+    short = float(e @ e / (centred[0] @ centred[0]))
+    return tuple(map(float, b[:n_x])), tuple(map(float, error[:n_x])), constant, short
+
+
+def centre(series: np.ndarray, trend: str) -> tuple[np.ndarray, np.ndarray]:
+    """(means [N], series less their means): a constant absorbs a level, which would hide small moves in rounding.
+
+    Without a constant the level is part of the relation: means of 0, series as they are.
+    """
+    level = np.zeros(len(series)) if trend == "n" else series.mean(axis=1)
+    return level, series - level[:, None]
 
 
 def dynamic_least_squares(series: np.ndarray, trend: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -188,8 +198,9 @@ def dynamic_least_squares(series: np.ndarray, trend: str) -> tuple[tuple[float, 
     steps = np.diff(series[1:], axis=1)
     rows = slice(k + 1, n - k)
     moved = [steps[:, k + j : n - 1 - k + j] for j in range(-k, k + 1)]
-    z = np.vstack([design(series, trend)[:, rows], *moved])
-    y = series[0, rows]
+    centred = centre(series, trend)[1]
+    z = np.vstack([design(centred, trend)[:, rows], *moved])
+    y = centred[0, rows]
     b, inverse = solve(z, y)
     e = y - b @ z
     if not e @ e > COLLINEAR * (y - y.mean()) @ (y - y.mean()):
@@ -199,10 +210,15 @@ def dynamic_least_squares(series: np.ndarray, trend: str) -> tuple[tuple[float, 
 
 
 def solve(z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(coefficients, inverse of z z') by singular values; directions below rounding are left out."""
-    u, s, vt = np.linalg.svd(z.T, full_matrices=False)
+    """(coefficients, inverse of z z') by singular values; directions below rounding are left out.
+
+    Rows are brought to one size first, so that what is left out does not depend on the units of a row.
+    """
+    size = np.abs(z).max(axis=1)
+    size[size == 0.0] = 1.0
+    u, s, vt = np.linalg.svd((z / size[:, None]).T, full_matrices=False)
     keep = s > s[0] * len(y) * np.finfo(float).eps
-    v = vt[keep].T / s[keep]
+    v = vt[keep].T / s[keep] / size[:, None]
     return v @ (u[:, keep].T @ y), v @ v.T
 
 
