@@ -86,8 +86,10 @@ def test_a_family_is_judged_as_a_whole() -> None:
         assert r.stat == pytest.approx(one.stat, abs=1e-8) and r.beta == pytest.approx(one.hedge[0])
         assert r.p == one.p and r.q == pytest.approx(q[r.y, r.x])
         assert (r.verdict == "discovery") == (r.q <= 0.10 and not r.reason)
-    assert found.significant == sum(v <= 0.10 for v in q.values()) == len(found.discoveries) + len(
-        [r for r in found.pairs if r.reason and r.q <= 0.10]
+    assert (
+        found.significant
+        == sum(v <= 0.10 for v in q.values())
+        == len(found.discoveries) + len([r for r in found.pairs if r.reason and r.q <= 0.10])
     )
     assert screen(prices, family=groups, keep=2).significant == found.significant
     planted = {frozenset((f"G{g}A", f"G{g}B")) for g in range(5)}

@@ -83,7 +83,8 @@ def pair_table(result: ScreenResult) -> Table:
     columns, _ = result.table(0)
     rows = [cells(r) for r in offered(result)]
     note = (
-        "half-life and its interval in steps; walks %: residuals of unrelated walks of this length that look at "
+        "half-life and its interval in steps; no noise: the half-life that noise in single prices does not shorten; "
+        "walks %: residuals of unrelated walks of this length that look at "
         "least as fast; stable: share of sub-windows that revert; edge from 2 sigmas to the mean."
     )
     return Table("", columns, rows, empty="no pair is left", note=note)

@@ -155,8 +155,8 @@ def cells(r: PairRow) -> list[str]:
         f"{r.y}/{r.x}", verdict, f"{r.beta:.4f}", f"{r.beta_se:.4f}", f"{r.stat:.2f}", r.p_text, f"{r.q:.3g}",
         f"{r.half_life:.1f}", f"{r.half_life_low:.1f}..{r.half_life_high:.1f}",
         f"{r.half_life_beyond_noise:.1f}", f"{r.walk_percentile:.2f}", f"{r.hurst:.2f}", f"{r.variance_ratio:.2f}",
-        f"{r.stability:.2f}", f"{r.round_trip_bp:.1f}", f"{r.edge_over_cost:.1f}", f"{r.net_share:+.2f}", f"{r.market_beta:+.3f}",
-        r.sector or "-", out,
+        f"{r.stability:.2f}", f"{r.round_trip_bp:.1f}", f"{r.edge_over_cost:.1f}", f"{r.net_share:+.2f}",
+        f"{r.market_beta:+.3f}", r.sector or "-", out,
     ]  # fmt: skip
 
 
