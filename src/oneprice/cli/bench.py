@@ -55,9 +55,12 @@ def bench(
     if as_json:
         print_json({"benchmarks": [one.to_dict() for one in found]})
     else:
-        columns = ["what", "figure", "unit", "bound", "verdict", "note"]
-        cells = [[f.name, _shown(f.figure), f.unit, _bound(f), f.verdict, f.note] for f in found]
+        columns = ["what", "figure", "bound", "verdict"]
+        cells = [[f.name, f"{_shown(f.figure)} {f.unit}", _bound(f), f.verdict] for f in found]
         print_table("Benchmarks", columns, cells)
+        for f in found:
+            if f.note:
+                typer.echo(f"{f.name}: {f.note}")
         typer.echo("x NAME or against NAME: their time over ours in one run, larger is better; --json has the parts")
         counts = Counter(f.verdict for f in found)
         typer.echo(", ".join(f"{counts[v]} {v}" for v in ("holds", "broken", "shown", "not measured")))
