@@ -160,8 +160,9 @@ def njit(*args: Any, **options: Any) -> Any:
 
     def wrap(function: Callable[..., Any]) -> Any:
         path = Path(sys.modules[function.__module__].__file__ or "").resolve()
-        with cache_folder(cache_home() / digest_of(path)):
-            return as_callee(_plain_types(numba.njit(*signature, **options)(function)))
+        digest = digest_of(path)
+        with cache_folder(cache_home() / digest):
+            return as_callee(_plain_types(numba.njit(*signature, **options)(function)), digest)
 
     if len(args) == 1 and inspect.isfunction(args[0]):
         signature: tuple[Any, ...] = ()
