@@ -27,6 +27,7 @@ from oneprice.study.screen import CORRECTIONS, screen
 from oneprice.study.screen_store import LEVELS
 
 NORMAL_95 = 1.959963984540054
+LEAST_HALF_LIFE = 1.0  # steps: what is decided on a bar fills in the next
 CARRY_STEPS = 5  # a price may be so old inside a window
 
 
@@ -167,6 +168,8 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
         if beta <= 0.0:
             return None, told("both legs on one side")
+        if not half_life >= LEAST_HALF_LIFE:  # 0 where a step reverses the one before it: bounces of single prices
+            return None, told("half-life below one step: gone before it can be filled")
         if not half_life <= self.longest_half_life * len(y):
             return None, told(f"half-life above {self.longest_half_life:g} of the window")
         sigma = float(fit["sigma_eq"])
