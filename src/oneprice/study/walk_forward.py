@@ -222,14 +222,14 @@ def _schedule(panel: Prices, first_ns: int, length: tuple[int, int]) -> list[int
 def _eras(fees: Fees | Sequence[tuple[str, Fees]], prices: Prices) -> list[tuple[int, int, Fees]]:
     """(first ns, end ns, fees) of each era, without gaps, from the panel's start to its end."""
     end = int(prices.time_ns[-1]) + 1
+    for one in [fees] if isinstance(fees, Fees) else [fee for _, fee in fees]:
+        if float(one.per_lot) != 0.0:
+            raise ConfigError("walk_forward: fees a share on adjusted prices: a share then was not a share now; use bp")
     if isinstance(fees, Fees):
         return [(int(prices.time_ns[0]), end, fees)]
     starts = [moment_ns(day) for day, _ in fees]
     if not starts or starts != sorted(set(starts)) or starts[0] > int(prices.time_ns[0]):
         raise ConfigError("walk_forward: fees: expected (first day, Fees) in order, the first not after the panel's")
-    for _, one in fees:
-        if float(one.per_lot) != 0.0:
-            raise ConfigError("walk_forward: fees a share on adjusted prices: a share then was not a share now; use bp")
     ends = [*starts[1:], end]
     made = [(max(a, int(prices.time_ns[0])), b, fee) for a, b, (_, fee) in zip(starts, ends, fees, strict=True)]
     return [one for one in made if one[0] < one[1]]
