@@ -457,3 +457,12 @@ def test_result_is_written_and_printed(tmp_path: Path) -> None:
         assert words in page
     assert len(found.baskets) == 5 and all(b.q >= b.p for b in found.baskets)
     assert str(found.baskets[0]) in str(found)
+
+
+def test_a_price_of_zero_in_levels_leaves_the_row_finite() -> None:
+    """Units earn moves, not ratios: a price that touches 0 does not spoil the market beta, and warns of nothing."""
+    walks = np.cumsum(np.random.default_rng(4).normal(0, 1, (300, 3)), axis=0) + 60
+    walks[150, 0] = 0.0
+    found = screen(load(walks), space="level", family="grid", confirm=0)
+    assert len(found.pairs) == 3
+    assert all(np.isfinite(row.market_beta) for row in found.pairs)

@@ -160,7 +160,9 @@ def money(
     round_trip = 2.0 * float(np.abs(values) @ np.array(cost_bp)) / gross
     edge = 1e4 * ENTRY * sigma / gross
     shares = np.broadcast_to(weights, close.shape) if space == "log" else weights * close
-    step = (shares[:-1] * (np.diff(close, axis=0) / close[:-1])).sum(axis=1) / np.abs(shares[:-1]).sum(axis=1)
+    moved = np.diff(close, axis=0)
+    earned = weights * (moved / close[:-1] if space == "log" else moved)  # units earn whatever a price of 0 does
+    step = earned.sum(axis=1) / np.abs(shares[:-1]).sum(axis=1)
     centred = market - market.mean()
     ratio = edge / round_trip if round_trip > 0 else math.inf
     slope = float(centred @ step / (centred @ centred))
