@@ -21,9 +21,9 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
-
 _named: dict[Any, int] = {}
-_numbered = FunctionIdentity.from_function.__func__
+_identity_of: Any = FunctionIdentity
+_numbered = _identity_of.from_function.__func__
 
 
 def _identity(cls: Any, function: Any) -> Any:
@@ -40,7 +40,7 @@ def _identity(cls: Any, function: Any) -> Any:
     return identity
 
 
-FunctionIdentity.from_function = classmethod(_identity)
+_identity_of.from_function = classmethod(_identity)
 
 
 class CalleeLibrary(JITCodeLibrary):
@@ -55,7 +55,6 @@ class CalleeLibrary(JITCodeLibrary):
                 self._reload_init.update(library._reload_init)
                 seen.add(library)
                 self._final_module.link_in(library._get_module_for_linking(), preserve=True)
-        self._optimize_final_module()
         self._finalize_dynamic_globals()
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == llvm.Linkage.external:

@@ -157,6 +157,7 @@ def njit(*args: Any, **options: Any) -> Any:
     options.setdefault("cache", True)
     options.setdefault("error_model", "numpy")
     options.setdefault("no_cfunc_wrapper", True)
+    options.setdefault("forceinline", False)  # left unsaid, callees inherit it and whole programs are copied
 
     def wrap(function: Callable[..., Any]) -> Any:
         path = Path(sys.modules[function.__module__].__file__ or "").resolve()

@@ -23,6 +23,7 @@ from oneprice.core.instruments import Instrument
 from oneprice.core.records import BAR, EVENT, LAST
 from oneprice.market.header import Header
 from oneprice.market.pack_parsers import PARSERS
+from oneprice.market.prices import PriceHeader, Prices, period_of
 from oneprice.market.tape import Tape, make_tape
 
 PLATFORM = "manylinux2014_x86_64"
@@ -166,6 +167,24 @@ def tape(name: str) -> Tape:
     symbol = f"{wanted.wheel}:EURUSD"
     one = Instrument(symbol=symbol, underlying="EUR", quote="USD", tick="0.00001", lot="1")
     return make_tape(one, rows, header=header(name, bars))
+
+
+def prices(name: str) -> Prices:
+    """A pack of daily closes as a panel, with its header."""
+    wanted = pack(name)
+    symbols, end_ns, close = load(name)
+    about = PriceHeader(
+        source=f"{wanted.member} inside the wheel {wanted.wheel} {wanted.version}; the vendor is not named",
+        licence=f"{wanted.licence} (of the wheel, not a grant of the vendor of the prices)",
+        period=period_of(end_ns),
+        side=wanted.side,
+        simultaneity="closing prices of one exchange day, taken as known at 21:00 UTC",
+        adjusted="splits and dividends, by the vendor: prices of the past are not those that were traded",
+        survivorship=f"{len(symbols)} stocks of the index of 2022 that lived through it all, chosen in hindsight",
+        claim=False,
+        claim_why="adjusted closes of survivors, without bid, ask or size",
+    )
+    return Prices(symbols, end_ns, close, int(np.median(np.diff(end_ns))), about)
 
 
 def header(name: str, bars: np.ndarray) -> Header:
