@@ -1,4 +1,4 @@
-"""The demo: exhibit 1 on the real packs where they can be had, exhibit 2 on a short world."""
+"""The demo: exhibits 1 and 3 on the real packs where they can be had, exhibit 2 on a short world."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from oneprice.market import packs
 from oneprice.strategies.cross_market import cross_market
 from oneprice.study import demo
 from oneprice.study.exhibit_feeds import feeds
+from oneprice.study.exhibit_funnel import funnel
 from oneprice.study.exhibit_world import traded
 
 
-def test_gap_that_looks_like_money() -> None:
-    """On real feeds: one clock, a constant side bias, no clean gap, a profit that dies by named steps."""
+@pytest.fixture
+def wheels() -> None:
+    """Every pack in the cache, or the test is not run."""
     try:
         for name in packs.PACKS:
             packs.fetch(name)
     except DataError as error:
         pytest.skip(f"data packs are neither cached nor reachable: {str(error).splitlines()[0]}")
+
+
+@pytest.mark.usefixtures("wheels")
+def test_gap_that_looks_like_money() -> None:
+    """On real feeds: one clock, a constant side bias, no clean gap, a profit that dies by named steps."""
     found = feeds()
     assert found.bars == 4_356
     assert found.clock.best_hours == 0 and found.clock.runner_up < 0.1
@@ -61,13 +68,35 @@ def test_gap_that_is_money(tmp_path: Path) -> None:
     assert again.to_dict()["score"] == found.to_dict()["score"]
 
 
+@pytest.mark.usefixtures("wheels")
+def test_the_funnel_counts_every_step() -> None:
+    """Twenty stocks: more tests than discoveries than survivors than trades' pairs, none lately; the books close."""
+    steps: list[float] = []
+    found = funnel(progress=steps.append)
+    c = found.counts
+    assert steps == sorted(steps)
+    assert c["tests"] > c["nominal"] > c["survivors"] > c["traded"] > 0
+    assert c["by_chance"] == pytest.approx(0.05 * c["tests"])
+    assert c["recent_empty"] >= c["recent_windows"] - 2 and c["recent_windows"] >= 12
+    assert found.walk.closes() and found.walk.tries > 1 and len(found.walk.eras()) == 3
+    assert found.banned.get("short_ban", 0) > 0
+    power = [p.power for p in found.power]
+    assert power == sorted(power, reverse=True) and power[0] > 0.9 and power[-1] < 0.3
+    for part in ("can P&L be claimed?: no", "chosen in hindsight", "Power of a window", "short_ban", "BSD-3-Clause"):
+        assert part in str(found)
+
+
 def test_demo_without_packs_still_shows_the_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without data for exhibit 1 the demo says what is missing and how to get it, and goes on."""
 
     def missing() -> None:
         raise DataError("data pack 'eurusd_1h' is not in the cache; to get it, run ...")
 
+    def none_either(**_: object) -> None:
+        missing()
+
     monkeypatch.setattr(demo, "feeds", missing)
+    monkeypatch.setattr(demo, "funnel", none_either)
     monkeypatch.setattr(
         demo, "traded", lambda *a, **k: traded(cross_market, out=k["out"], ready=k["ready"], minutes=1.0)
     )
@@ -79,4 +108,5 @@ def test_demo_without_packs_still_shows_the_second(tmp_path: Path, monkeypatch: 
     text = json.loads((tmp_path / "demo.json").read_text())
     assert text["looks_like_money"] == {"missing": made.missing}
     assert text["is_money"]["run"]["closes_exactly"] is True
-    assert [row[1] for row in made.summary()] == ["no", "no: simulated"]
+    assert text["funnel"] == {"missing": made.missing} and "not shown" in told[-1]
+    assert [row[1] for row in made.summary()] == ["no", "no: simulated", "no"]

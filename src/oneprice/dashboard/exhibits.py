@@ -191,7 +191,17 @@ def demo_exhibits(demo: dict[str, Any] | None) -> list[Exhibit]:
         out.append(
             Exhibit(f"{world['title']} (simulated)", str(world["verdict"]), [], [table], world.get("header"))
         )
-    return out
+    return out + _funnel(demo.get("funnel") or {})
+
+
+def _funnel(found: dict[str, Any]) -> list[Exhibit]:
+    """The pairs of real stocks, window by window."""
+    if "windows" not in found:
+        return [Exhibit("A funnel", f"not shown: {found['missing']}")] if found else []
+    columns = ["day", "tests", "by_chance", "nominal", "survivors", "traded", "trades", "gross", "net"]
+    rows = [[w[name] for name in columns] for w in found["windows"]]
+    table = Table("Window by window", [c.replace("_", " ") for c in columns], rows)
+    return [Exhibit(str(found["title"]), str(found["verdict"]), [], [table], found.get("header"))]
 
 
 def _marks_of(name: str, packages: list[Package], run: RunData, shape: str, colour: str) -> Mark:

@@ -36,12 +36,16 @@ OPENS = ("close", "previous")
 class Ban(msgspec.Struct, frozen=True, kw_only=True):
     """No short sale may fill from `first` to `last` (ISO dates or nanoseconds, both inclusive).
 
-    `symbols` empty: in no series.
+    Raises ConfigError without `symbols`: a ban of nothing would be one in name only.
     """
 
     first: str | int
     last: str | int
     symbols: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.symbols:
+            raise ConfigError(f"ban {self.first}..{self.last}: expected the series it is for in `symbols`, got none")
 
 
 def bar_tapes(

@@ -68,6 +68,7 @@ def adopt(st: Any, new: Any) -> None:
     fan.enter(st.fan, 0.0)
     st.z = math.nan
     st.side, st.steps, st.losses, st.broken, st.gone, st.asked = 0, 0, 0, 0, 0, 0
+    st.owns = 0
 
 
 @njit
@@ -231,7 +232,7 @@ def _mark(st: Any, legs: Any) -> None:
     """Add what the slot's legs earned since they were last looked at, and remember their prices."""
     for j in range(st.slot.n_legs):
         v = legs[st.slot.leg[j]]
-        if st.side != 0 and math.isfinite(st.mark[j]):
+        if st.owns != 0 and math.isfinite(st.mark[j]):
             st.pnl += v.position * (v.mid - st.mark[j])
         st.mark[j] = v.mid
     st.peak = max(st.peak, st.pnl)
@@ -277,6 +278,8 @@ def decide(st: Any, legs: Any, p: Any) -> int:
     idle = flat(st, legs)
     if st.side != 0 and idle and st.steps > 0:  # refused, or not filled
         st.side = 0
+    if st.side == 0 and idle:  # not before: the last step of a trade ends with its fill, not with the wish
+        st.owns = 0
     if st.cusum.alarm > 0.0 or st.residual.alarm > 0.0:
         st.broken = 1
     stopped = False
@@ -324,6 +327,7 @@ def enter(m: Any, k: int, legs: Any, p: Any) -> None:
         st.side = 0
         return
     st.scale = value / total
+    st.owns = 1
     st.entries += 1
     m.earned -= value * round_trip_bp(st, legs, p.slip_bp) * 1e-4
 

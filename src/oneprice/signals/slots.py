@@ -71,6 +71,7 @@ STATE = record(
         ("steps", "i8"),  # since entry
         ("scale", "f8"),  # of the open trade: value (log) or units (level) a unit of weight
         ("rearm", "i8"),  # after a stop: 1 until the spread has been at its centre
+        ("owns", "i8"),  # 1: what its legs hold is its own, from an entry until they are flat again
         ("broken", "i8"),  # a monitor fired: no entry until a new version
         ("gone", "i8"),  # not in the model any more
         ("asked", "i8"),  # steps since a monitor fired

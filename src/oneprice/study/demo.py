@@ -1,4 +1,4 @@
-"""`oneprice demo`: a gap that looks like money and is none, then one that is, through the whole engine."""
+"""`oneprice demo`: a gap that looks like money, one that is, and the pairs of twenty real stocks through a funnel."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from oneprice.core.errors import DataError
 from oneprice.strategies.cross_market import cross_market
 from oneprice.study.exhibit_feeds import Feeds, feeds
+from oneprice.study.exhibit_funnel import Funnel, funnel
 from oneprice.study.exhibit_world import Traded, traded
 
 Progress = Callable[[float, float], None]
@@ -21,19 +22,21 @@ Progress = Callable[[float, float], None]
 
 @dataclass(frozen=True)
 class Demo:
-    """Both exhibits and where their files lie. `missing` says why exhibit 1 has no data, if it has none."""
+    """The exhibits and where their files lie. `missing` says why exhibits 1 and 3 have no data, if they have none."""
 
     feeds: Feeds | None
     missing: str
     traded: Traded
+    funnel: Funnel | None
     folder: Path
     report: Path | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values of both exhibits."""
+        """Plain values of the exhibits."""
         return {
             "looks_like_money": self.feeds.to_dict() if self.feeds else {"missing": self.missing},
             "is_money": self.traded.to_dict(),
+            "funnel": self.funnel.to_dict() if self.funnel else {"missing": self.missing},
             "folder": str(self.folder),
             "report": str(self.report) if self.report else None,
         }
@@ -46,11 +49,14 @@ class Demo:
         else:
             rows.append(("a gap that looks like money", "no", f"not shown: {self.missing}"))
         rows.append(("a gap that is money (simulated)", "no: simulated", self.traded.verdict))
+        left = self.funnel.verdict if self.funnel else f"not shown: {self.missing}"
+        rows.append(("the pairs of twenty stocks", "no", left))
         return rows
 
     def __str__(self) -> str:
         first = str(self.feeds) if self.feeds else f"1. not shown: {self.missing}"
-        lines = [first, "", str(self.traded), "", f"files: {self.folder}"]
+        last = str(self.funnel) if self.funnel else f"3. not shown: {self.missing}"
+        lines = [first, "", str(self.traded), "", last, "", f"files: {self.folder}"]
         return "\n".join(lines + ([f"report: {self.report}"] if self.report else []))
 
 
@@ -61,7 +67,7 @@ def run_demo(
     tell: Callable[[str], None] | None = None,
     write_report: Callable[[Path], Path] | None = None,
 ) -> Demo:
-    """Run both exhibits and write journal, manifest, sweep.json and demo.json below `out`.
+    """Run the exhibits and write journal, manifest, sweep.json and demo.json below `out`.
 
     Parameters
     ----------
@@ -83,13 +89,20 @@ def run_demo(
         except DataError as error:  # without a network the second exhibit still runs
             missing = str(error)
             speak(f"1. not shown: {missing}")
-        say(0.3, 1.0)
+        say(0.2, 1.0)
         second = traded(
-            cross_market, out=folder, ready=compiled, progress=lambda share: say(0.3 + 0.6 * share, 1.0)
+            cross_market, out=folder, ready=compiled, progress=lambda share: say(0.2 + 0.4 * share, 1.0)
         )
     speak(str(second))
+    third: Funnel | None = None
+    try:
+        third = funnel(progress=lambda share: say(0.6 + 0.35 * share, 1.0))
+        speak(str(third))
+    except DataError as error:
+        missing = missing or str(error)
+        speak(f"3. not shown: {error}")
     report = write_report(folder) if write_report else None
-    made = Demo(found, missing, second, folder, report)
+    made = Demo(found, missing, second, third, folder, report)
     (folder / "demo.json").write_text(json.dumps(made.to_dict(), indent=1, default=str))
     say(1.0, 1.0)
     return made

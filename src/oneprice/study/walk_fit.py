@@ -24,6 +24,7 @@ from oneprice.signals.reversion.ornstein import fit_ou
 from oneprice.signals.slots import N_SLOTS, Slot
 from oneprice.signals.thresholds.uncertain import kappa_nodes, uncertain_band
 from oneprice.study.screen import CORRECTIONS, screen
+from oneprice.study.screen_result import ScreenResult
 from oneprice.study.screen_store import LEVELS
 
 NORMAL_95 = 1.959963984540054
@@ -115,11 +116,9 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             return Picked(slots=(), tests=0, by_chance=0.0, nominal=0, excluded=left_out)
         cost = dict(zip(prices.symbols, costs_bp.tolist(), strict=True))
         family = dict.fromkeys(panel.symbols, "panel") if self.family is None else self.family
-        result = screen(
-            panel, space=self.space, family=family,
-            false_discovery=self.level, correction=self.correction, lags=self.lags, confirm=0.0, cost_bp=cost,
-            keep=self.keep,
-        )  # fmt: skip
+        result = self.screened(panel, family, cost, self.keep)
+        if result.significant > self.keep:  # what survives is matched whole
+            result = self.screened(panel, family, cost, result.significant)
         x = dict(zip(panel.symbols, panel.columns(self.space), strict=True))
         found = [
             self.one((r.y, r.x), x[r.y], x[r.x], (r.p, r.q, r.beta), (cost[r.y], cost[r.x]))
@@ -136,6 +135,16 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             excluded=left_out,
             smallest_p=min((r.p for r in result.pairs), default=math.nan),
         )
+
+    def screened(
+        self, panel: Prices, family: Mapping[str, str] | str, cost: Mapping[str, float], keep: int
+    ) -> ScreenResult:
+        """The screen of a window, with its `keep` best pairs described."""
+        return screen(
+            panel, space=self.space, family=family,
+            false_discovery=self.level, correction=self.correction, lags=self.lags, confirm=0.0, cost_bp=cost,
+            keep=keep,
+        )  # fmt: skip
 
     def retest(self, prices: Prices, costs_bp: np.ndarray, slot: Slot) -> Slot | None:
         """The slot fitted anew on this window if its one test still passes at `alpha`, else None."""
@@ -177,6 +186,9 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if not band.trades or -band.entry >= self.stop * sigma:
             return None, told("no band earns its costs")
         entry, leave = max(-band.entry / sigma, self.least_entry), 0.0 - band.exit / sigma
+        gain = (entry - leave) * sigma * math.exp(-kappa)  # both fills come a step after they are decided
+        if gain <= paid:
+            return None, told("what is left a step later, at the fill, does not pay")
         slot = Slot(
             symbols=tuple(names),
             weights=(1.0, -beta),
@@ -192,7 +204,7 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             capital=self.capital,
             rebalance=self.rebalance,
         )
-        return slot, told("traded", entry, (entry - leave) * sigma)
+        return slot, told("traded", entry, gain)
 
     def matched(self, found: list[tuple[Slot | None, Survivor]]) -> tuple[tuple[Slot, ...], tuple[Survivor, ...]]:
         """The slots of the matching with the most evidence (-log10 p), the best first; the others say why."""
