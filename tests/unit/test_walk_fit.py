@@ -41,3 +41,20 @@ def test_fees_a_share_are_refused(by_era: bool) -> None:
     fees: Any = [("1970-01-01", share)] if by_era else share
     with pytest.raises(ConfigError, match="fees a share"):
         walk_forward(op.strategies.stat_arb(), panel(close), train="100d", step="60d", fees=fees)
+
+
+def test_a_scaled_copy_is_no_relation_to_keep() -> None:
+    """A retest of two series that have become one: the statistic is -inf, which is no evidence of reversion."""
+    from oneprice.signals.slots import Slot
+
+    rng = np.random.default_rng(4)
+    close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01, T)))
+    tiny = rng.normal(0, 1e-7, T)
+    for t in range(1, T):
+        tiny[t] += 0.8 * tiny[t - 1]
+    both = panel(np.column_stack([close, close**1.5 * np.exp(tiny)]))
+    held = Slot(
+        symbols=("s0", "s1"), weights=(1.0, -1.0), space="log", centre=0.0, sigma=0.01, kappa=0.1, kappa_se=0.05,
+        entry=1.5, exit=0.0, stop=4.0, hold_steps=50, capital=1e5, rebalance=0.0,
+    )  # fmt: skip
+    assert PairSelection().retest(both, np.zeros(2), held) is None

@@ -153,7 +153,7 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             return None
         y, x = panel.columns(self.space)
         test = engle_granger(y, x, lags=self.lags)
-        if not test.p <= self.alpha:
+        if not (math.isfinite(test.stat) and test.p <= self.alpha):  # -inf: one series is the other, scaled
             return None
         cost = dict(zip(prices.symbols, costs_bp.tolist(), strict=True))
         about = (test.p, test.p, test.hedge[0])
