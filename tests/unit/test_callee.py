@@ -84,3 +84,41 @@ def test_a_second_process_takes_the_finished_program(tmp_path: Path) -> None:
     assert said[0][0] == said[1][0]
     assert said[0][1:] == ["0", "0"] and said[1][1:] == ["1", "0"]
     assert [p.name for p in tmp_path.rglob("callee.*step*.nbc")]
+
+
+_VALUES = """
+from oneprice.core.jit import njit
+
+@njit
+def refuse(x):
+    if x < 0:
+        raise ValueError("bad", x)
+    print("n", x)
+    return x + 1
+
+@njit
+def one(x):
+    return refuse(x) * 2
+
+@njit
+def two(x):
+    return refuse(x) * 3
+
+print(one(3), two(4))
+for f in (one, two, refuse):
+    try:
+        f(-2)
+    except ValueError as error:
+        print(*error.args)
+"""
+
+
+def test_a_callee_may_print_and_raise_with_values(tmp_path: Path) -> None:
+    """What needs Python objects at run time finds them in the first process and from the cache, in each program."""
+    script = tmp_path / "values.py"
+    script.write_text(_VALUES)
+    env: dict[str, Any] = {**os.environ, "ONEPRICE_CACHE": str(tmp_path / "cache")}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split("\n") == ["n 3", "n 4", "8 15", "bad -2", "bad -2", "bad -2", ""]

@@ -18,8 +18,9 @@ import llvmlite.binding as llvm
 from numba.core import compiler, sigutils, typing
 from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
-from numba.core.codegen import JITCodeLibrary
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.environment import lookup_environment
 
 _named: dict[Any, int] = {}
 _identity_of: Any = FunctionIdentity
@@ -66,6 +67,21 @@ class CalleeLibrary(JITCodeLibrary):
         """Bitcode alone; there is no object code."""
         self._ensure_finalized()
         return (self.name, "callee", self._final_module.as_bitcode())
+
+
+class LinkedLibrary(JITCodeLibrary):
+    """A finished program: every kernel linked into it gets its environment (what prints and raises with values)."""
+
+    def _finalize_specific(self) -> None:
+        super()._finalize_specific()
+        codegen: Any = self._codegen
+        for variable in self._final_module.global_variables:
+            environment = lookup_environment(variable.name)
+            if environment is not None:
+                codegen.set_env(variable.name, environment)
+
+
+JITCPUCodegen._library_class = LinkedLibrary
 
 
 def _revive(codegen: Any, state: tuple[str, str, bytes]) -> CalleeLibrary:
@@ -116,10 +132,9 @@ def as_callee(kernel: Any, folder: str) -> Any:
     made: dict[tuple[Any, ...], Any] = {}
     function = kernel.py_func
     if function.__closure__ is None:  # what closes over values is another kernel each time it is made
-        code = function.__code__
-        text = (folder, function.__qualname__, code.co_firstlineno, code.co_code, code.co_consts)
-        _named[function] = int.from_bytes(sha256(repr(text).encode()).digest()[:4])
-    cache = _Cache(kernel.py_func)
+        text = f"{folder} {function.__qualname__} {function.__code__.co_firstlineno}"
+        _named[function] = int.from_bytes(sha256(text.encode()).digest()[:4])
+    cache = _Cache(function)
 
     def compiled(args: tuple[Any, ...]) -> Any:
         full = kernel.overloads.get(args)
