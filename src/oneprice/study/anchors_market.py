@@ -34,10 +34,8 @@ CAPTURES = {
 FX_TICKS = Path("fx_two_venues") / "eurusd_fxcm_oanda_ticks_201405.parquet"
 SECOND = 1_000_000_000
 _NO_FEES = Fees(maker_bp=0, taker_bp=0)
-COIN_NOTE = (
-    "stated -2.0; a plain pass over the raw bookTicker lines gives -2.7 as well, by minute -2.3 to -2.9"
-)
-BASIS_BP = {"BTC USDT perp": -3.7, "BTC coin perp": -2.0, "ETH USDT perp": -4.4, "ETH coin perp": -2.1}
+COIN_NOTE = "stated elsewhere as -2.0, which no definition gives: docs/decisions/0006"
+BASIS_BP = {"BTC USDT perp": -3.7, "BTC coin perp": -2.7, "ETH USDT perp": -4.4, "ETH coin perp": -2.1}
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,8 @@ def basis_anchors(tapes: dict[str, Tape]) -> list[Anchor]:
         spot = tapes[f"{name[:3]} spot"]
         note = COIN_NOTE if name == "BTC coin perp" else ""
         key = f"binance.basis.{name.replace(' ', '_')}"
-        source = "Binance capture 2024-08-08, stated median (bp)"
+        said = "plain pass over the raw lines" if note else "stated median"
+        source = f"Binance capture 2024-08-08, {said} (bp)"
         out.append(Anchor(key, source, published, basis_bp(spot, tapes[name]), 0.06, note))
     return out
 
