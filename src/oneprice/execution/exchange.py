@@ -294,7 +294,7 @@ def advance_rows(x: Any, i: int, tapes: Any, bound_ns: int) -> None:
             if book_row_inline(b, ev):
                 take_touch(e, b)  # what we took elsewhere is where it was: nothing to look at
             if (watched >> price_bit) & 1 != 0:
-                on_depth(x, i, ev.side, ev.price)
+                on_depth(x, i, ev.side, ev.price, ev.count)
             if ev.flag_bits & LAST and ((e.look != 0 and e.n_depleted > 0) or reached(e)):
                 complete(x, i, t)
                 others, watched = others_of(e), e.watched
@@ -332,7 +332,7 @@ def complete(x: Any, i: int, at_ns: int) -> None:
     e.look = 0
     if e.resync != 0:
         e.resync = 0
-        on_depth(x, i, 0, 0)
+        on_depth(x, i, 0, 0, 0)
     if matches(e) and e.bars == 0:
         on_batch(x, i, at_ns)
 
@@ -369,7 +369,7 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
         if ev.flag_bits & CLEAR:
             e.resync = 1
         if e.n_resting > 0 and e.resync == 0 and (only == 0 or (e.watched >> (ev.price & 63)) & 1 != 0):
-            on_depth(x, i, only, ev.price)
+            on_depth(x, i, only, ev.price, 0 if only == 0 else ev.count)
     elif kind == BAR:
         if matching and e.bars != 0:
             on_bar(x, i, ev, at_ns)

@@ -399,8 +399,8 @@ def on_trade(x: Any, i: int, ev: Any, at_ns: int) -> None:
 
 
 @njit
-def on_depth(x: Any, i: int, only_side: int, only_ticks: int) -> None:
-    """Shown sizes changed: queues follow (`only_side` 0: any level may have changed)."""
+def on_depth(x: Any, i: int, only_side: int, only_ticks: int, stamp: int) -> None:
+    """Shown sizes changed: queues follow (`only_side` 0: any level may have changed; `stamp` of the order, or 0)."""
     e = exleg_of(x, i)
     for k in range(e.n_resting):
         o = e.orders[e.rank[k]]
@@ -410,7 +410,7 @@ def on_depth(x: Any, i: int, only_side: int, only_ticks: int) -> None:
             touch = e.leg.bid_ticks if o.side > 0 else e.leg.ask_ticks
             if touch == NO_PRICE or (o.price < touch if o.side > 0 else o.price > touch):
                 continue  # a touch says nothing of the levels behind it
-        queue_level(e, o, shown_lots(x, e, o.side, o.price))
+        queue_level(e, o, shown_lots(x, e, o.side, o.price), stamp)
 
 
 @njit

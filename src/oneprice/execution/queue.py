@@ -7,6 +7,11 @@ us. When the level shrinks by dq without trades, a model says how much of that s
 - prob_log     V <- max(V + p dQ, 0), p = f(V) / (f(V) + f(Q - V)), f(x) = log(1 + x)
 - prob_power   the same with f(x) = x^n
 - touch        no queue at all: any trade at the price fills (the optimistic bound)
+- fifo         all of it, if the order that left had joined before us: the true place, on tapes that name orders
+
+A row of such a tape carries the stamp of the order it is about, which rises with every joining. All that a level
+shows when we join stands before us; the first stamp that joins later parts what stands before from what stands
+behind. A row without a stamp that changes our level (a resync) ends that knowledge: from then on trades alone move us.
 
 In every model what is no longer displayed cannot be ahead of us (switch: `bound_by_displayed`). Source: E.
 Rigtorp, "Estimating order queue position" (rigtorp.se, 2013); the probability forms as in ANCHORS "Queues".
@@ -17,10 +22,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
 
-RISK_AVERSE, PROB_LOG, PROB_POWER, TOUCH = 0, 1, 2, 3
-QUEUE_MODELS = {"risk_averse": RISK_AVERSE, "prob_log": PROB_LOG, "prob_power": PROB_POWER, "touch": TOUCH}
+RISK_AVERSE, PROB_LOG, PROB_POWER, TOUCH, FIFO = 0, 1, 2, 3, 4
+QUEUE_MODELS = {
+    "risk_averse": RISK_AVERSE,
+    "prob_log": PROB_LOG,
+    "prob_power": PROB_POWER,
+    "touch": TOUCH,
+    "fifo": FIFO,
+}
+NOBODY = 9_223_372_036_854_775_807  # stamp of the first order behind us while none has joined
 UNSEEN = -1.0  # lots ahead of an order at a price whose level has not been seen yet
 
 
@@ -43,6 +56,7 @@ def queue_join(e: Any, o: Any, shown: int, seen: bool) -> None:
     """An order joins behind everything its level shows (or behind what it will show when first seen)."""
     o.level_lots = shown
     o.traded_lots = 0
+    o.behind_stamp = NOBODY
     if e.queue_model == TOUCH:
         o.ahead = 0.0
     elif seen:
@@ -66,10 +80,25 @@ def queue_trade(o: Any, lots: int) -> int:
 
 
 @njit
-def queue_level(e: Any, o: Any, shown: int) -> None:
-    """The level of an order now shows `shown` market lots."""
+def queue_named(o: Any, shown: int, stamp: int) -> None:
+    """The order of `stamp` changed our level to `shown` lots: who joins is behind us, who leaves may be ahead."""
+    gone = o.level_lots - shown - o.traded_lots
+    if stamp <= 0:
+        if shown != o.level_lots:
+            o.behind_stamp = 0
+    elif gone < 0:
+        o.behind_stamp = min(o.behind_stamp, stamp)
+    elif stamp < o.behind_stamp:
+        o.ahead = max(o.ahead - gone, 0.0)
+
+
+@njit
+def queue_level(e: Any, o: Any, shown: int, stamp: int = 0) -> None:
+    """The level of an order now shows `shown` market lots; `stamp` of the order that changed it, 0 if not named."""
     if o.ahead < 0.0:
         o.ahead = float(shown)
+    elif e.queue_model == FIFO:
+        queue_named(o, shown, stamp)
     elif shown < o.level_lots and o.ahead > 0.0:
         gone = o.level_lots - shown - o.traded_lots  # what trades did not explain
         if gone > 0:
@@ -79,3 +108,13 @@ def queue_level(e: Any, o: Any, shown: int) -> None:
         o.ahead = float(shown)
     o.level_lots = shown
     o.traded_lots = 0
+
+
+def need_stamps(queue: str, depth: str, leg: str) -> None:
+    """Refuse `fifo` on a tape whose rows do not name orders (`depth` of its header is not "orders")."""
+    if queue == "fifo" and depth != "orders":
+        raise ConfigError(
+            f"{leg}: queue model 'fifo' needs a tape that names its orders (header depth: 'orders'), this one shows"
+            " levels only; import order messages (oneprice import --format bitstamp, lobster or mbo), or use"
+            " 'risk_averse', 'prob_log' or 'prob_power'"
+        )

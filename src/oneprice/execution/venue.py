@@ -39,7 +39,8 @@ STATIC = (
 class FillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The assumptions of a fill on one leg; each default is the pessimistic one.
 
-    `queue`: risk_averse | prob_log | prob_power (exponent `power`) | touch. `deplete`: what we take stays
+    `queue`: risk_averse | prob_log | prob_power (exponent `power`) | touch | fifo (tapes that name orders:
+    the true place in the queue; never taken unless asked for). `deplete`: what we take stays
     taken, and refills with `refill_half_life_ms` (0: only when the market empties the level; see
     `depletion.fit_refill`). `cross_fills`: an opposite touch that reaches a resting order fills it.
     `bound_by_displayed`: lots no longer shown cannot be ahead of us. Bars: `slippage_bp` on the open, at

@@ -49,6 +49,7 @@ EXORDER = record(
         ("level_lots", "i8"),  # what the level showed when last looked at
         ("traded_lots", "i8"),  # traded at our price since then
         ("ahead", "f8"),  # market lots before us; -1: the level was not seen yet
+        ("behind_stamp", "i8"),  # tapes that name orders: stamp of the first to join behind us; see queue.py
         ("side", "i8"),
         ("used", "i8"),  # 1: this slot holds an order
     ]

@@ -20,6 +20,7 @@ from oneprice.engine.simulate import ROWS_AN_EVENT
 from oneprice.engine.state import Engine, Settings, build
 from oneprice.execution.latency import Latency, check_feed_latency
 from oneprice.execution.package import PackagePolicy
+from oneprice.execution.queue import need_stamps
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import ExchangeHalf, FillModel, build_exchange
 from oneprice.market.quality import gap_warning
@@ -201,6 +202,8 @@ def venues_for(
     symbols = list(engine.scales.symbols)
     each = _by_symbol("latency", latency, symbols)
     models = _by_symbol("fills", fills if fills is not None else FillModel(), symbols)
+    for tape, model in zip(tapes, models, strict=True):
+        need_stamps(model.queue, tape.header.depth, tape.instrument.symbol)
     widths = [one.book_log2 for one in engine.instruments]
     return build_exchange(engine.legs(), each, models, book_log2=widths)
 
