@@ -1,0 +1,77 @@
+"""What fees, ticks, lots, limits and the other side of the book leave of a quote.
+
+Prices are rounded away from the touch (a bid down, an ask up), quantities down; a price within 1e-9 of a tick is that
+tick. NaN in a price or a quantity means: no quote there, quantity 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+from oneprice.core.jit import njit
+
+NEAR = 1e-9
+BP = 1e-4
+
+
+@njit
+def floor_to(x: float, step: float) -> float:
+    """Largest multiple of step not above x; NaN unless x is finite and step > 0."""
+    if not (math.isfinite(x) and step > 0.0):
+        return math.nan
+    n = x / step
+    near = math.floor(n + 0.5)
+    if abs(n - near) <= NEAR * max(1.0, abs(n)):
+        return near * step
+    return math.floor(n) * step
+
+
+@njit
+def ceil_to(x: float, step: float) -> float:
+    """Least multiple of step not below x; NaN unless x is finite and step > 0."""
+    return -floor_to(-x, step)
+
+
+@njit
+def bid_cap(fair: float, maker_fee_bp: float, min_edge_bp: float) -> float:
+    """Highest bid that leaves `min_edge_bp` of fair value after the maker fee (a rebate is < 0): fair (1 - e) / (1 + f)."""
+    return fair * (1.0 - BP * min_edge_bp) / (1.0 + BP * maker_fee_bp)
+
+
+@njit
+def ask_floor(fair: float, maker_fee_bp: float, min_edge_bp: float) -> float:
+    """Lowest ask that leaves `min_edge_bp` of fair value after the maker fee: fair (1 + e) / (1 - f)."""
+    return fair * (1.0 + BP * min_edge_bp) / (1.0 - BP * maker_fee_bp)
+
+
+@njit
+def bid_price(wanted: float, cap: float, best_ask: float, tick: float) -> float:
+    """The bid to send: not above what is wanted, its cap, or one tick below the best ask (NaN: no ask there); a tick.
+
+    NaN where wanted or cap is NaN.
+    """
+    x = math.nan if math.isnan(wanted) or math.isnan(cap) else min(wanted, cap)
+    if not math.isnan(best_ask):
+        x = min(x, best_ask - tick) if x == x else x
+    return floor_to(x, tick)
+
+
+@njit
+def ask_price(wanted: float, floor: float, best_bid: float, tick: float) -> float:
+    """The ask to send: not below what is wanted, its floor, or one tick above the best bid (NaN: no bid there); a tick."""
+    return -bid_price(-wanted, -floor, -best_bid, tick)
+
+
+@njit
+def bid_qty(q: float, order_qty: float, limit: float, lot: float) -> float:
+    """Units to bid for so that the position stays at or below `limit`, whole lots down; 0 when none fit or on NaN."""
+    room = min(order_qty, limit - q)
+    if not (room > 0.0 and lot > 0.0):
+        return 0.0
+    return floor_to(room, lot)
+
+
+@njit
+def ask_qty(q: float, order_qty: float, limit: float, lot: float) -> float:
+    """Units to offer so that the position stays at or above -limit, whole lots down; 0 when none fit or on NaN."""
+    return bid_qty(-q, order_qty, limit, lot)
