@@ -1,0 +1,228 @@
+"""Settlement prices by contract: a day has one price a contract, without bid, ask or size.
+
+A file that says `CL02` names a place in the chain, not a contract; `by_place` maps it with the expiry table. Zero is
+a missing price unless the root trades around zero (spreads); negative prices pass. What was left out is listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import DataError
+from oneprice.market.chains import Chain, Contract, day_number, day_text, make_chain
+from oneprice.market.header import Header
+from oneprice.market.prices_checks import Excluded
+
+PREFIX_OF = {"BRN": "LCO"}  # name in the expiry table where it is not that of the prices
+MULTIPLIER = {"CL": 1000.0, "BRN": 1000.0, "HO": 42_000.0, "RB": 42_000.0, "NG": 10_000.0, "VX": 1000.0, "GC": 100.0}
+TICK = {"CL": 0.01, "BRN": 0.01, "HO": 0.0001, "RB": 0.0001, "NG": 0.001, "VX": 0.05, "GC": 0.1}
+CLAIM_WHY = "settlements have no bid, ask or size: trades are charged a stated half spread at a later settlement"
+
+
+class Settlements(msgspec.Struct, frozen=True, eq=False):
+    """Settlements of one chain.
+
+    `days` int64[T], rising; `price` float64[T, N] by contract of the chain, NaN where there is none; `excluded` lists
+    rows left out and why.
+    """
+
+    chain: Chain
+    days: np.ndarray
+    price: np.ndarray
+    header: Header
+    excluded: tuple[Excluded, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def by_place(self, n_places: int) -> tuple[np.ndarray, np.ndarray]:
+        """(float64[T, n_places], int64[T, n_places]): price and place in the chain of the n-th contract of each day.
+
+        NaN and -1 where the chain or the file has none.
+        """
+        first = np.searchsorted(self.chain.last_trade_days, self.days)
+        at = first[:, None] + np.arange(n_places)
+        inside = at < len(self.chain.contracts)
+        price = np.where(inside, np.take_along_axis(self.price, np.where(inside, at, 0), axis=1), np.nan)
+        return price, np.where(inside, at, -1)
+
+    def years_left(self, days_a_year: float = 365.0) -> np.ndarray:
+        """float64[T, N]: time to the last trade; negative after it."""
+        return (self.chain.last_trade_days[None, :] - self.days[:, None]) / days_a_year
+
+
+def settlements(
+    chain: Chain,
+    days: Any,
+    symbols: Sequence[str],
+    price: Any,
+    *,
+    header: Header,
+    zero_is_missing: bool = True,
+) -> Settlements:
+    """Settlements from long columns: a day, a contract symbol and a price each row.
+
+    Rows after a contract's last trade, zeros and missing prices are listed in `excluded`, a kind a line.
+
+    Raises
+    ------
+    DataError
+        Columns of unequal length, an unknown contract, a price that is infinite, a contract twice on a day.
+    """
+    day = np.array([day_number(d) for d in days], np.int64)
+    value = np.asarray(price, np.float64)
+    if not len(day) == len(symbols) == len(value):
+        raise DataError(f"settlements of {chain.root}: {len(day)} days, {len(symbols)} contracts, {len(value)} prices")
+    place = {c.symbol: i for i, c in enumerate(chain.contracts)}
+    unknown = next((s for s in symbols if s not in place), None)
+    if unknown is not None:
+        row = list(symbols).index(unknown)
+        raise DataError(f"settlements of {chain.root}: row {row}: contract {unknown!r} is not in the chain")
+    at = np.array([place[s] for s in symbols], np.int64)
+    return _panel(chain, day, at, value, header, zero_is_missing)
+
+
+def _panel(
+    chain: Chain, day: np.ndarray, at: np.ndarray, value: np.ndarray, header: Header, zero_is_missing: bool
+) -> Settlements:
+    """Rows by place in the chain as a panel; refuses what cannot be, lists what is left out."""
+    infinite = np.flatnonzero(np.isinf(value))
+    if len(infinite):
+        i = infinite[0]
+        where = f"row {i}, {day_text(day[i])}"
+        raise DataError(f"settlements of {chain.root}: {where}: expected a finite price, got {value[i]}")
+    excluded = []
+    keep = np.ones(len(day), bool)
+    for name, bad in (
+        ("after the last trade", day > chain.last_trade_days[at]),
+        ("price 0, taken as missing", (value == 0.0) & zero_is_missing),
+        ("no price", np.isnan(value)),
+    ):
+        rows = np.flatnonzero(bad & keep)
+        keep &= ~bad
+        if len(rows):
+            i = rows[0]
+            first = f"{chain.contracts[at[i]].symbol} on {day_text(day[i])}"
+            excluded.append(Excluded(chain.root, f"{len(rows)} rows: {name} (first: {first})"))
+    day, at, value = day[keep], at[keep], value[keep]
+    if len(day) == 0:
+        why = "; ".join(e.reason for e in excluded)
+        raise DataError(f"settlements of {chain.root}: no usable price is left: {why}")
+    key = day * len(chain.contracts) + at
+    order = np.argsort(key, kind="stable")
+    twice = np.flatnonzero(np.diff(key[order]) == 0)
+    if len(twice):
+        i = order[twice[0]]
+        raise DataError(f"settlements of {chain.root}: {chain.contracts[at[i]].symbol} twice on {day_text(day[i])}")
+    days = np.unique(day)
+    out = np.full((len(days), len(chain.contracts)), np.nan)
+    out[np.searchsorted(days, day), at] = value
+    return Settlements(chain, days, out, header, tuple(excluded))
+
+
+# ---------------------------------------------------------------- files
+def read_chain(path: str | Path, root: str) -> Chain:
+    """The chain of a root from an expiry table (columns tick.prefix, Last.Trade, First.Notice, Year, Month)."""
+    import polars as pl
+
+    prefix = PREFIX_OF.get(root, root)
+    table = pl.read_parquet(path)
+    lacking = {"tick.prefix", "Last.Trade", "First.Notice", "Year", "Month"} - set(table.columns)
+    if lacking:
+        raise DataError(f"{path}: expected columns {', '.join(sorted(lacking))}, got {', '.join(table.columns)}")
+    rows = table.filter(pl.col("tick.prefix") == prefix).sort("Last.Trade", "Year", "Month")
+    if rows.height == 0:
+        raise DataError(f"{path}: no contract of {prefix}")
+    kept = rows.unique("Last.Trade", keep="last", maintain_order=True)  # two vintages: the later delivery is the newer
+    notes = []
+    if kept.height < rows.height:
+        notes.append(f"{rows.height - kept.height} expiries stated twice: the later delivery month taken")
+    chain = make_chain(
+        root,
+        kept["Last.Trade"].dt.date().to_list(),
+        first_notice=kept["First.Notice"].dt.date().to_list(),
+        delivery=_months(kept, notes),
+        multiplier=MULTIPLIER.get(root, 1.0),
+        tick=TICK.get(root, 0.01),
+    )
+    return msgspec.structs.replace(chain, notes=tuple(notes))
+
+
+def _months(rows: Any, notes: list[str]) -> list[tuple[int, int]] | None:
+    """Delivery months; None, said in the notes, where a table gives one month to two contracts."""
+    stated = [(int(y), int(m)) for y, m in zip(rows["Year"], rows["Month"], strict=True)]
+    if len(set(stated)) == len(stated):
+        return stated
+    notes.append("delivery months repeat in the table: contracts are named by their last trading day")
+    return None
+
+
+def read_settlements(path: str | Path, chain: Chain) -> Settlements:
+    """Settlements of a root from a long table (date, series, value) whose series name places: CL01 is the front.
+
+    The n-th place on a date is the n-th contract with last trade on that date or later; a place that the chain does
+    not reach is listed.
+    """
+    import polars as pl
+
+    rows = pl.read_parquet(path)
+    if not {"date", "series", "value"} <= set(rows.columns):
+        raise DataError(f"{path}: expected columns date, series, value, got {', '.join(rows.columns)}")
+    pattern = re.compile(rf"{re.escape(chain.root)}(\d+)")
+    names = [s for s in rows["series"].unique().to_list() if pattern.fullmatch(s)]
+    if not names:
+        raise DataError(f"{path}: no series of {chain.root}")
+    rows = rows.filter(pl.col("series").is_in(names)).sort("date", "series")
+    day = rows["date"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
+    number = {name: int(name[len(chain.root) :]) for name in names}
+    place = rows["series"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+    at = np.searchsorted(chain.last_trade_days, day) + place - 1
+    beyond = at >= len(chain.contracts)
+    about = Header(
+        source=str(Path(path).name), licence="see data", period=f"{day_text(day.min())}..{day_text(day.max())}",
+        side="not stated", simultaneity="one settlement a day", survivorship="all contracts of the root", tries=1,
+        claim=False, claim_why=CLAIM_WHY,
+    )  # fmt: skip
+    out = _panel(chain, day[~beyond], at[~beyond], rows["value"].to_numpy()[~beyond], about, True)
+    if not beyond.any():
+        return out
+    lost = Excluded(chain.root, f"{int(beyond.sum())} rows: beyond the last contract of the expiry table")
+    return msgspec.structs.replace(out, excluded=(*out.excluded, lost))
+
+
+def read_vix(path: str | Path) -> Settlements:
+    """VIX futures by contract (date, expiry, close, settle): the settle, or the close where the file has a settle of 0.
+
+    Rows dated after their expiry are listed and left out; how many closes stand in is listed too.
+    """
+    import polars as pl
+
+    rows = pl.read_parquet(path).sort("date", "expiry")
+    days = rows["date"].cast(pl.Int32).to_numpy().astype(np.int64)
+    expiry = rows["expiry"].cast(pl.Int32).to_numpy().astype(np.int64)
+    ends = np.unique(expiry)
+    contracts = tuple(
+        Contract(symbol=f"VX{day_text(e)}", root="VX", last_trade_day=int(e)) for e in ends
+    )  # weeklies share months with monthlies: the expiry names the contract
+    chain = Chain("VX", contracts, "none", MULTIPLIER["VX"], TICK["VX"])
+    settle, close = rows["settle"].to_numpy(), rows["close"].to_numpy()
+    stands_in = (settle == 0) & (close > 0)
+    period = f"{day_text(days.min())}..{day_text(days.max())}"
+    about = Header(
+        source=str(Path(path).name), licence="public exchange files", period=period,
+        side="not stated", simultaneity="one settlement a day", survivorship="all contracts", tries=1,
+        claim=False, claim_why=CLAIM_WHY,
+    )  # fmt: skip
+    price = np.where(stands_in, close, settle)
+    out = _panel(chain, days, np.searchsorted(ends, expiry), price, about, True)
+    if not stands_in.any():
+        return out
+    until = day_text(days[stands_in].max())
+    note = Excluded("VX", f"{int(stands_in.sum())} rows: settle 0, close taken (up to {until})")
+    return msgspec.structs.replace(out, excluded=(*out.excluded, note))
