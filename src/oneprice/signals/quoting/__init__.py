@@ -1,4 +1,4 @@
-"""Where to quote: the price a maker is indifferent at, how far from it, and what fees, ticks and limits leave of that."""
+"""Where to quote: the price a maker is indifferent at, how far from it, and what fees, ticks and limits leave."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ With xi = gamma it is the approximation of the 2013 paper by the spectrum of its
 is e) is a maker who weighs the variance of what he holds but not the chance of his fills. `exact` has the matrix.
 
 Units as in `stoikov`; here q and `size` (of an order) are in units of the underlying, gamma a unit. NaN for a NaN,
-gamma or xi < 0, k_decay, arrivals_per_s or size <= 0, sigma < 0. sigma = 0 or gamma = 0: no skew, the half spread is c1.
+gamma or xi < 0, k_decay, arrivals_per_s or size <= 0, sigma < 0. sigma = 0 or gamma = 0: no skew, the half spread is
+c1.
 
 Sources: Gueant, Lehalle, Fernandez-Tapia (2013), Dealing with the inventory risk, doi:10.1007/s11579-012-0087-0;
 Gueant (2017), Optimal market making, doi:10.1080/1350486X.2017.1342552.

@@ -34,7 +34,7 @@ def ceil_to(x: float, step: float) -> float:
 
 @njit
 def bid_cap(fair: float, maker_fee_bp: float, min_edge_bp: float) -> float:
-    """Highest bid that leaves `min_edge_bp` of fair value after the maker fee (a rebate is < 0): fair (1 - e) / (1 + f)."""
+    """Highest bid that leaves `min_edge_bp` of fair value after the fee (a rebate is < 0): fair (1 - e) / (1 + f)."""
     return fair * (1.0 - BP * min_edge_bp) / (1.0 + BP * maker_fee_bp)
 
 
@@ -58,7 +58,7 @@ def bid_price(wanted: float, cap: float, best_ask: float, tick: float) -> float:
 
 @njit
 def ask_price(wanted: float, floor: float, best_bid: float, tick: float) -> float:
-    """The ask to send: not below what is wanted, its floor, or one tick above the best bid (NaN: no bid there); a tick."""
+    """The ask to send: not below what is wanted, its floor, or one tick above the best bid (NaN: none); a tick."""
     return -bid_price(-wanted, -floor, -best_bid, tick)
 
 
