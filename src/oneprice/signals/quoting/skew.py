@@ -37,9 +37,5 @@ def signal_shift(model: Any, ofi: float, lead: float, micro: float) -> float:
 
     A missing signal counts as 0; so does a gain of 0.
     """
-    total = (
-        signal_part(model.gain_ofi, ofi)
-        + signal_part(model.gain_lead, lead)
-        + signal_part(model.gain_micro, micro)
-    )
+    total = signal_part(model.gain_ofi, ofi) + signal_part(model.gain_lead, lead) + signal_part(model.gain_micro, micro)
     return clipped(total, model.skew_cap)
