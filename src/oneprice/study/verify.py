@@ -68,6 +68,11 @@ GROUPS: tuple[Group, ...] = (
         "oneprice.study.anchors_reversion:reversion_anchors",
         ("chan/inputData_EWA_EWC_IGE.csv", "chan/inputData_GLD_USO.csv", "pairs/ANZ-ADB.csv", "pairs/Country_ETF.csv"),
     ),
+    Group(
+        "parity",
+        "oneprice.study.anchors_parity:parity_anchors",
+        ("futures_curves/dflong.parquet", "futures_curves/expiry_table.parquet"),
+    ),
 )
 
 
