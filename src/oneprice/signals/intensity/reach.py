@@ -1,0 +1,99 @@
+"""The intensity of a tape from the reaches of its arrivals, on a range of distances that is chosen and said.
+
+Cells are the finest there are: half ticks, [h, h + 2) with the exposure of h. An arrival counts in the cell in which it
+stopped; those that went beyond the far end of the range count together, so that the fitted curve is held to the number
+of fills a quote in the range would have had, not to their decline alone.
+
+Few tapes are exponential from the touch to the last sweep: nearer, small orders stop at the touch; farther, sweeps are
+of another kind. The range is the one with the most arrivals among those a fit is not refused on (near ends at quantiles
+of the reaches from the touch on, far ends where a half to a hundredth of the arrivals beyond the near end are left).
+Where every range is refused, the widest is returned with its reason. Choosing makes intervals a little too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import DataError
+from oneprice.signals.intensity.count import Counts
+from oneprice.signals.intensity.fit import MIN_ARRIVALS, Cells, Intensity, fit_cells
+
+NEARER = (0.0, 0.25, 0.5, 0.75)  # share of arrivals nearer than the near end
+BEYOND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # share of those at or beyond the near end that pass the far end
+
+
+def fit_reaches(counts: Counts, *, near: float | None = None, far: float | None = None) -> Intensity:
+    """The intensity of a tape's arrivals.
+
+    Parameters
+    ----------
+    near, far : ends of the range of distances, quote currency; None: chosen as above.
+
+    Raises
+    ------
+    DataError
+        No arrival matched a touch, or a range that holds nothing.
+    """
+    reach = counts.reach[counts.reach >= counts.spread]
+    if len(reach) == 0:
+        raise DataError("intensity: expected arrivals that reached the touch before them, got none")
+    if near is not None or far is not None:
+        low = 0 if near is None else math.ceil(near / counts.half_tick - 1e-9)
+        high = int(reach.max()) if far is None else math.floor(far / counts.half_tick + 1e-9)
+        return fit_range(counts, low, high)
+    fits = [fit_range(counts, low, high) for low, high in ranges(reach)]
+    good = [f for f in fits if not f.refused]
+    if good:
+        return max(good, key=lambda f: (f.n, f.far))
+    return max(fits, key=lambda f: (f.n, f.far))
+
+
+def ranges(reach: np.ndarray) -> list[tuple[int, int]]:
+    """(near, far) in half ticks: the candidates, the widest first."""
+    found: list[tuple[int, int]] = []
+    for share in NEARER:
+        near = int(np.quantile(reach, share, method="lower")) + (1 if share > 0.0 else 0)
+        left = reach[reach >= near]
+        if len(left) == 0 or (found and len(left) < MIN_ARRIVALS):
+            continue
+        for beyond in BEYOND:
+            far = int(np.quantile(left, 1.0 - beyond, method="higher"))
+            if far > near + 2 and (near, far) not in found:
+                found.append((near, far))
+    return found or [(int(reach.min()), int(reach.min()) + 3)]
+
+
+def fit_range(counts: Counts, near: int, far: int) -> Intensity:
+    """The fit on distances [near, far] in half ticks, with one open cell beyond.
+
+    Raises
+    ------
+    DataError
+        No arrivals or no exposure in the range.
+    """
+    h = np.arange(near, counts.exposure_s.shape[1])
+    exposed = counts.exposure_s[:, h] if len(h) else np.zeros((1, 0))
+    keep = exposed.sum(axis=0) > 0.0
+    h, exposed = h[keep], exposed[:, keep]
+    hit = (counts.reach >= counts.spread) & (counts.reach >= near)
+    if len(h) < 2 or not hit.any():
+        raise DataError(
+            f"intensity: range {near * counts.half_tick:g} to {far * counts.half_tick:g}: expected exposed distances "
+            f"with arrivals, got {len(h)} distances and {int(hit.sum())} arrivals"
+        )
+    end = np.where(h + 2 > h[-1], math.inf, (h + 2) * counts.half_tick)
+    inner = int(np.searchsorted(h, far, side="right"))
+    inner = min(max(inner, 1), len(h) - 1)
+    starts = np.arange(inner + 1)
+    group = np.minimum(np.searchsorted(h, counts.reach[hit]), inner)
+    blocks = len(exposed)
+    by_block = np.zeros((blocks, inner + 1))
+    np.add.at(by_block, (counts.block[hit], group), 1.0)
+    cells = Cells(
+        h * counts.half_tick, end, exposed.sum(axis=0), starts, by_block.sum(axis=0), True, exposed, by_block,
+        len(counts.reach), float(h[inner - 1] * counts.half_tick),
+    )  # fmt: skip
+    return msgspec.structs.replace(fit_cells(cells), near=float(h[0] * counts.half_tick))
