@@ -227,11 +227,11 @@ def rest(event: Any, orders: Any, v: Any, p: Any, m: Any, found: Any) -> None:
     bid_qty = rules.bid_qty(v.position, p.qty, p.limit, v.lot_qty)
     ask_qty = rules.ask_qty(v.position, p.qty, p.limit, v.lot_qty)
     again = owed(event, said)
-    if again or bid != said.bid or bid_qty != said.bid_qty:
+    if again or bid_qty != said.bid_qty or (bid_qty > 0.0 and bid != said.bid):
         quote(orders, 1, 0, BUY, bid, bid_qty)
         said.bid = bid
         said.bid_qty = bid_qty
-    if again or ask != said.ask or ask_qty != said.ask_qty:
+    if again or ask_qty != said.ask_qty or (ask_qty > 0.0 and ask != said.ask):
         quote(orders, 2, 0, SELL, ask, ask_qty)
         said.ask = ask
         said.ask_qty = ask_qty
