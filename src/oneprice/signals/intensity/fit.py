@@ -148,15 +148,14 @@ def fit_cells(cells: Cells) -> Intensity:
     level = total / float(shares.sum())  # A exp(-k base)
     mu = level * shares
     slope = _slopes(cells, base, k)  # d ln mu / dk
-    var_level, var_k, cov = _covariance(cells, base, k, mu, slope)
+    (var_level, var_k, cov), (clustering, spread) = _covariance(cells, base, k, mu, slope)
     log_a = math.log(level) + k * base
     var_a = max(var_level + 2.0 * base * cov + base * base * var_k, 0.0)
-    poisson = 1.0 / total
-    fit = _goodness(cells, mu, max(1.0, var_level / poisson) if cells.block_arrivals is not None else 1.0)
+    deviance, df, p_value, dispersion, misfit = _goodness(cells, mu, spread)
     found = Intensity(
         arrivals_per_s=math.exp(min(log_a, 700.0)), k_decay=k, log_arrivals_se=math.sqrt(var_a),
         log_k_se=math.sqrt(var_k) / k, near=base, far=cells.reach, n=int(total), n_seen=cells.n_seen,
-        deviance=fit[0], df=fit[1], p_value=fit[2], dispersion=fit[3], misfit=fit[4], clustering=fit[5],
+        deviance=deviance, df=df, p_value=p_value, dispersion=dispersion, misfit=misfit, clustering=clustering,
         cells=_curve(cells, mu),
     )  # fmt: skip
     edge = "" if 1.0001e-4 < k * scale < 0.999e4 else "no decay with distance can be seen"
@@ -231,14 +230,17 @@ def _best_k(cells: Cells, base: float, scale: float) -> float:
 
 def _covariance(
     cells: Cells, base: float, k: float, mu: np.ndarray, slope: np.ndarray
-) -> tuple[float, float, float]:
-    """(var ln level, var k, cov): the inverse information, widened to what blocks of time show where they show more."""
+) -> tuple[tuple[float, float, float], tuple[float, float]]:
+    """(var ln level, var k, cov), and by how much blocks of time widened the first and the second (1: not at all).
+
+    It is the inverse information, widened to what the scores of blocks of time show where they show more.
+    """
     info = np.array([[mu.sum(), mu @ slope], [mu @ slope, mu @ slope**2]])
     if not np.linalg.det(info) > 0.0:
-        return math.inf, math.inf, 0.0
+        return (math.inf, math.inf, 0.0), (1.0, 1.0)
     plain = np.linalg.inv(info)
     if cells.block_arrivals is None or cells.block_exposure_s is None:
-        return float(plain[0, 0]), float(plain[1, 1]), float(plain[0, 1])
+        return (float(plain[0, 0]), float(plain[1, 1]), float(plain[0, 1])), (1.0, 1.0)
     from scipy.stats import t
 
     one = np.exp(-k * (cells.near - base)) - np.where(np.isinf(cells.far), 0.0, np.exp(-k * (cells.far - base)))
@@ -248,14 +250,18 @@ def _covariance(
     scores = np.stack([over.sum(axis=1), over @ slope], axis=1)
     n = len(scores)
     robust = plain @ (scores.T @ scores * n / (n - 1)) @ plain
+    more = np.maximum(1.0, np.diag(robust) / np.diag(plain))
     wide = (float(t.ppf(0.975, n - 1)) / Z95) ** 2  # few blocks: Student's interval
-    grow = np.maximum(1.0, wide * np.diag(robust) / np.diag(plain))
-    both = plain * np.sqrt(np.outer(grow, grow))
-    return float(both[0, 0]), float(both[1, 1]), float(both[0, 1])
+    grow = np.sqrt(np.where(more > 1.0, more * wide, 1.0))
+    both = plain * np.outer(grow, grow)
+    return (float(both[0, 0]), float(both[1, 1]), float(both[0, 1])), (float(more[0]), float(more[1]))
 
 
-def _goodness(cells: Cells, mu: np.ndarray, clustering: float) -> tuple[float, int, float, float, float, float]:
-    """(deviance, df, p, dispersion, misfit, clustering) on groups merged to enough expected arrivals."""
+def _goodness(cells: Cells, mu: np.ndarray, spread: float) -> tuple[float, int, float, float, float]:
+    """(deviance, df, p, dispersion, misfit) on groups merged to enough expected arrivals.
+
+    `spread`: variance of the shape over that of independent arrivals; it widens what misfit allows to sampling.
+    """
     from scipy.stats import chi2
 
     seen, want = merged(cells.arrivals, mu)
@@ -265,9 +271,9 @@ def _goodness(cells: Cells, mu: np.ndarray, clustering: float) -> tuple[float, i
     pearson = float(((seen - want) ** 2 / want).sum())
     if cells.nested:
         seen, want = np.cumsum(seen[::-1])[::-1], np.cumsum(want[::-1])[::-1]
-    off = (np.abs(seen - want) - 2.0 * np.sqrt(want * clustering)) / want
+    off = (np.abs(seen - want) - 2.0 * np.sqrt(want * spread)) / want
     p = float(chi2.sf(deviance, df)) if df > 0 else math.nan
-    return deviance, df, p, pearson / df if df > 0 else math.nan, max(0.0, float(off.max())), clustering
+    return deviance, df, p, pearson / df if df > 0 else math.nan, max(0.0, float(off.max()))
 
 
 def merged(seen: np.ndarray, want: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
