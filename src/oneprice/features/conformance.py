@@ -45,6 +45,11 @@ def sample(
     made["qty"] = rng.integers(1, 500, n) * 0.001
     made["side"] = rng.choice([-1.0, 1.0], n)
     made["stream"] = rng.integers(0, 2, n).astype(np.float64)
+    away = move * np.arange(5)[None, :]
+    sizes = rng.integers(1, 500, (2, n, 5)) * 0.001
+    made["level_rows"] = np.stack(
+        [made["bid"][:, None] - away, made["ask"][:, None] + away, sizes[0], sizes[1]], axis=2
+    ).reshape(n, 20)
     missing = [name for name in fold.inputs if name not in made]
     if missing:
         raise ConfigError(

@@ -111,9 +111,7 @@ def read(s: Any, now_ns: int, tau_s: float) -> float:
 
 
 @njit
-def loop(
-    states: Any, time_ns: Any, bid: Any, ask: Any, bid_qty: Any, ask_qty: Any, tau_s: float, out: Any
-) -> None:
+def loop(states: Any, time_ns: Any, bid: Any, ask: Any, bid_qty: Any, ask_qty: Any, tau_s: float, out: Any) -> None:
     """`step` over arrays."""
     for i in range(len(out)):
         out[i] = step(states[0], time_ns[i], bid[i], ask[i], bid_qty[i], ask_qty[i], tau_s)
