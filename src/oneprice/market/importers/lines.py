@@ -1,8 +1,9 @@
-"""Numbered lines of a text or gzip file, with clear errors where the file is cut or broken."""
+"""Numbered lines of a text, gzip or xz file, with clear errors where the file is cut or broken."""
 
 from __future__ import annotations
 
 import gzip
+import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ _EVERY = 4096
 
 
 def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, bytes]]:
-    """(line number from 1, line without its end); gzip is told by its first two bytes.
+    """(line number from 1, line without its end); gzip and xz are told by their first bytes.
 
     `progress(name, done, of)` is called every few thousand lines with bytes of the file on disk.
 
@@ -27,22 +28,25 @@ def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[i
         raise DataError(f"{path}: the file is empty; expected at least one line")
     number = 0
     with open(path, "rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
+        first = raw.read(6)
+        zipped, packed = first[:2] == b"\x1f\x8b", first == b"\xfd7zXZ\x00"
+        kind = "xz" if packed else "gzip"
         raw.seek(0)
         try:
-            for line in gzip.GzipFile(fileobj=raw) if zipped else raw:
+            opened = {"gzip": gzip.open, "xz": lzma.open}[kind](raw) if zipped or packed else raw
+            for line in opened:
                 number += 1
                 if progress is not None and number % _EVERY == 0:
                     progress(path.name, raw.tell(), of)
                 yield number, line.rstrip(b"\r\n")
         except EOFError as error:
             raise DataError(
-                f"{path}, after line {number}: the gzip stream ends early; the file is truncated, fetch it"
+                f"{path}, after line {number}: the {kind} stream ends early; the file is truncated, fetch it"
                 f" again"
             ) from error
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except (gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
             raise DataError(
-                f"{path}, after line {number}: damaged gzip data ({error}); fetch the file again"
+                f"{path}, after line {number}: damaged {kind} data ({error}); fetch the file again"
             ) from error
     if number == 0:
         raise DataError(f"{path}: the file is empty; expected at least one line")
