@@ -1,0 +1,1 @@
+"""Curves of rates: nodes or a formula, one discount function, and rates whose compounding is always named."""
