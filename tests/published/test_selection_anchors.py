@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from oneprice.signals.drift import page_hinkley
-from oneprice.signals.validation import deflated
 from oneprice.study import anchors_selection
 from oneprice.study.anchors_selection import (
     multiplicity_anchors,
@@ -65,11 +64,3 @@ def test_the_stream_is_that_of_the_documentation() -> None:
     """Drawn with Python's own generator."""
     rng = Random(12345)
     assert river_stream().tolist() == rng.choices([0, 1], k=1000) + rng.choices(range(4, 8), k=1000)
-
-
-def test_the_study_uses_the_same_mathematics() -> None:
-    """`study.sharpe` is `signals.validation.deflated`, not a second copy."""
-    from oneprice.study import sharpe
-
-    for name in sharpe.__all__:
-        assert getattr(sharpe, name) is getattr(deflated, name)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError
-from oneprice.study.sharpe import Moments, deflated_sharpe, expected_max, moments, probabilistic_sharpe
+from oneprice.signals.validation.deflated import Moments, deflated_sharpe, expected_max, moments, probabilistic_sharpe
 
 PAPER = Moments(2.5 / math.sqrt(250), -3.0, 10.0, 1250)
 

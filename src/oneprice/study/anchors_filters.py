@@ -17,7 +17,7 @@ from oneprice.features import kalman_regression
 from oneprice.signals.factors.avellaneda_lee import LEAST_KAPPA, next_position, residual_scores, walk_pass_share
 from oneprice.signals.factors.pca import pca_factors
 from oneprice.signals.hedge.level import fit_level, level_log_likelihood
-from oneprice.signals.hedge.likelihood import fit_hedge, fit_regression
+from oneprice.signals.hedge.likelihood import HedgeFit, fit_hedge, fit_regression
 from oneprice.signals.hedge.report import hedge_path
 from oneprice.signals.volatility.egarch_fit import fit_egarch
 from oneprice.signals.volatility.garch_fit import fit_garch
@@ -126,9 +126,13 @@ def chan_anchors(path: Path) -> list[Anchor]:
 
 # ---------------------------------------------------------------- the trap
 def planted_pair(
-    seed: int, n: int = 1500, *, phi: float = 0.95, beta_step: float = 0.0, level: float = 0.0, sigma: float = 0.01
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(y, x, spread): log prices, y = beta x + spread, beta from 1 by steps of sd `beta_step`, spread AR(1)."""
+    seed: int, n: int = 1500, *, phi: float = 0.95, beta_step: float = 0.0, level: float = 0.0, sigma: float = 0.01,
+    rise: float = 0.0, origin: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """(y, x, spread): log prices, y = beta (x - origin) + spread, spread AR(1).
+
+    beta goes from 1 by `rise` plus steps of sd `beta_step`; x starts at `level`.
+    """
     rng = np.random.default_rng(seed)
     x = level + np.cumsum(rng.normal(0.0, 0.01, n))
     shock = rng.normal(0.0, sigma, n)
@@ -136,8 +140,8 @@ def planted_pair(
     spread[0] = shock[0] / math.sqrt(1.0 - phi * phi)
     for t in range(1, n):
         spread[t] = phi * spread[t - 1] + shock[t]
-    beta = 1.0 + np.cumsum(rng.normal(0.0, 1.0, n)) * beta_step
-    return beta * x + spread, x, spread
+    beta = 1.0 + np.cumsum(rng.normal(0.0, 1.0, n)) * beta_step + rise * np.arange(n)
+    return beta * (x - origin) + spread, x, spread
 
 
 def found_against_true(seed: int, *, white: bool = False, **world: float) -> float:
@@ -145,6 +149,18 @@ def found_against_true(seed: int, *, white: bool = False, **world: float) -> flo
     y, x, spread = planted_pair(seed, **world)  # type: ignore[arg-type]
     path = hedge_path(y, x, fit_regression(y, x) if white else fit_hedge(y, x))
     return float(np.corrcoef(path.spread[20:], spread[20:])[0, 1])
+
+
+def true_found(seed: int, **world: float) -> float:
+    """The same with the planted parameters in place of a fit: what no filter of this kind can be expected to pass."""
+    y, x, spread = planted_pair(seed, **world)  # type: ignore[arg-type]
+    get = world.get
+    no_error = (math.nan,) * 4
+    fit = HedgeFit(
+        get("beta_step", 0.0) ** 2, 0.0, get("phi", 0.95), get("sigma", 0.01), no_error, math.nan, len(x), "planted",
+        {}, get("rise", 0.0), origin=get("origin", 0.0),
+    )  # fmt: skip
+    return float(np.corrcoef(hedge_path(y, x, fit).spread[20:], spread[20:])[0, 1])
 
 
 def trap_anchors() -> list[Anchor]:

@@ -28,7 +28,7 @@ from oneprice.execution.strategy import Strategy
 from oneprice.market.tape import Tape, read_tape
 from oneprice.modes.replay import replay
 from oneprice.risk.limits import Limits
-from oneprice.study.sharpe import Moments, deflated_sharpe, moments
+from oneprice.signals.validation.deflated import Moments, deflated_sharpe, moments
 
 FRAME = ("latency_ms", "fee_scale")  # axes that are not parameters of the strategy
 Progress = Callable[[float, float], None]

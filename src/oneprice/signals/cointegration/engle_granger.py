@@ -22,46 +22,34 @@ import math
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from oneprice.core.errors import DataError, unknown_name
 from oneprice.signals.cointegration.kernels import COLLINEAR, null_tests, residual_tests
 from oneprice.signals.unit_root.inputs import block, lag_rule, trend_code
-from oneprice.signals.unit_root.null import DRAWS, LONGEST, Null, cached, null_of, p_text, simulate
+from oneprice.signals.unit_root.null import DRAWS, LONGEST, Null, cached, null_of, simulate
+from oneprice.signals.unit_root.result import NULLS as ROOT_NULLS
+from oneprice.signals.unit_root.result import RootTest, judged
 from oneprice.signals.unit_root.surfaces import mackinnon_critical, mackinnon_p
 
-NULLS = ("simulated", "surface", "wild")
+NULLS = (*ROOT_NULLS, "wild")
 WILD_DRAWS, WILD_BATCH = 4_999, 250
 
 
-class EngleGranger(msgspec.Struct, frozen=True):
-    """Result of `engle_granger`; no verdict: that needs the number of tries.
+class EngleGranger(RootTest, frozen=True, kw_only=True):
+    """Result of `engle_granger`: the residual's test, and the relation.
 
     `hedge` the slopes (units of y per unit of x), `hedge_se` their least-squares standard errors, `dynamic` and
     `dynamic_se` those with leads and lags and a long-run variance (NaN where the sample is too short). `constant` is 0
-    without one. `floor` is the smallest p of the null (0 for a surface).
+    without one.
     """
 
-    stat: float
-    p: float
-    floor: float
     hedge: tuple[float, ...]
     hedge_se: tuple[float, ...]
     dynamic: tuple[float, ...]
     dynamic_se: tuple[float, ...]
     constant: float
     r_squared: float
-    lags: int
-    trend: str
-    n_obs: int
-    null: str
-    criticals: tuple[float, float, float]
-
-    @property
-    def p_text(self) -> str:
-        """p, or "< floor" when it lies at the floor."""
-        return p_text(self.p, self.floor)
 
 
 def engle_granger(
@@ -101,13 +89,13 @@ def engle_granger(
             law = wild_null(series, settings, min(draws, WILD_DRAWS))
         else:
             law = engle_granger_null(n, lags=count, criterion=criterion, trend=trend, n_series=n_series, draws=draws)
-        p, floor = law.p(stat[0]), law.floor
-        criticals = (law.critical(0.01), law.critical(0.05), law.critical(0.10))
+        p, floor, criticals = judged(law, stat[0])
     hedge, errors, constant, short = least_squares(series, trend)
     slopes, robust = dynamic_least_squares(series, trend)
     return EngleGranger(
-        float(stat[0]), p, floor, hedge, errors, slopes, robust, constant, 1.0 - short, int(used[0]), trend,
-        n - 1 - int(used[0]), null, criticals,
+        stat=float(stat[0]), p=p, floor=floor, hedge=hedge, hedge_se=errors, dynamic=slopes, dynamic_se=robust,
+        constant=constant, r_squared=1.0 - short, lags=int(used[0]), trend=trend, n_obs=n - 1 - int(used[0]),
+        null=null, criticals=criticals,
     )  # fmt: skip
 
 

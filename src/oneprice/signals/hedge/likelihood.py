@@ -5,11 +5,13 @@
 e_t and F_t come from the fold's own step, so a fit, a replay and a live run share one computation. All variances
 scale with sigma^2, which is concentrated out; what is searched is ln(q_beta / sigma^2), ln(q_mu / sigma^2), phi.
 
-A hedge ratio that does not move has q_beta = 0, on the boundary, where a search over ln q never arrives. So four
-models are fitted, with and without each walk, and weighed by exp(-BIC / 2): the spike at zero has a
+A hedge ratio that does not move has q_beta = 0, on the boundary, where a search over ln q never arrives. So
+models are fitted with and without each walk, and weighed by exp(-BIC / 2): the spike at zero has a
 probability of its own. The model of most weight is the fit; parameters at their spike have no standard error.
-A fifth, "drift", lets beta move by the same amount each step in place of a walk; the amount enters e_t linearly and
-is solved for. It extrapolates a trend, so it must be asked for.
+In "drift" beta moves by the same amount each step in place of a walk; the amount enters e_t linearly and is solved
+for. A beta that moves turns y around the point where x is 0. For log prices that point is a matter of units
+(dollars or cents), so the moving models are also fitted "anchored": x is taken from its first value,
+y_t = beta_t (x_t - x_1) + mu_t + s_t, and likelihood says which point it is.
 
 References: J. Durbin, S. J. Koopman (2012), chapter 7; G. Schwarz (1978), doi:10.1214/aos/1176344136;
 J. H. Stock, M. W. Watson (1998), doi:10.1080/01621459.1998.10474116 (estimates that pile up at zero).
@@ -31,14 +33,16 @@ from oneprice.signals.hedge.checks import hedgeable
 
 LOG_2PI = math.log(2.0 * math.pi)
 # which of q_beta, q_mu and the drift of beta are free
-MODELS = {
+FREE = {
     "constant": (False, False, False),
     "beta": (True, False, False),
     "mu": (False, True, False),
     "both": (True, True, False),
     "drift": (False, False, True),
 }
-AUTO = ("constant", "beta", "mu", "both")
+_ANCHORED = "anchored_"
+MODELS = (*FREE, *(_ANCHORED + name for name in ("beta", "both", "drift")))
+SETS = {"auto": MODELS, "walks": ("constant", "beta", "mu", "both")}
 _LOWEST, _HIGHEST = -34.0, 12.0  # of ln(q / sigma^2), in units in which x has size 1
 _PHI_MOST = 5.0  # atanh(phi): phi to .99991
 _PRIOR = 1e7  # variance of beta and mu before the first pair, white-noise variant, in units of r
@@ -47,7 +51,8 @@ _STARTS = (-14.0, -9.0, -5.0)
 
 class HedgeFit(msgspec.Struct, frozen=True):
     """A fitted dynamic hedge. `se` holds standard errors of q_beta, q_mu, phi, sigma (NaN: at its spike, or the
-    likelihood has no curvature there). `weights` are exp(-BIC / 2) of the models fitted, adding to 1.
+    likelihood has no curvature there). `weights` are exp(-BIC / 2) of the models fitted, adding to 1. `origin` is
+    what is taken off x before it meets the fold (0 unless the model is anchored).
     """
 
     q_beta: float
@@ -59,13 +64,14 @@ class HedgeFit(msgspec.Struct, frozen=True):
     n: int
     model: str
     weights: dict[str, float]
-    beta_drift: float = 0.0  # change of beta a step, and its standard error; model "drift" only
+    beta_drift: float = 0.0  # change of beta a step, and its standard error; models "drift" only
     beta_drift_se: float = math.nan
+    origin: float = 0.0
 
     @property
     def beta_moves(self) -> float:
         """Weight of the models in which beta walks or drifts."""
-        return sum(w for name, w in self.weights.items() if MODELS[name][0] or MODELS[name][2])
+        return sum(w for name, w in self.weights.items() if free_of(name)[0] or free_of(name)[2])
 
     @property
     def half_life_steps(self) -> float:
@@ -73,7 +79,10 @@ class HedgeFit(msgspec.Struct, frozen=True):
         return math.log(2.0) / -math.log(self.phi) if 0.0 < self.phi < 1.0 else math.nan
 
     def params(self) -> dict[str, float]:
-        """Parameters of the fold `kalman_hedge`; a drift of beta goes into its state (`state["beta_drift"]`)."""
+        """Parameters of the fold `kalman_hedge`, fed with (y, x - origin); `beta_drift` goes into its state.
+
+        A stream that has room for neither is fitted with model="walks".
+        """
         return {"q_beta": self.q_beta, "q_mu": self.q_mu, "phi": self.phi, "sigma": self.sigma}
 
 
@@ -140,9 +149,7 @@ def _regression_terms(states: Any, y: Any, x: Any, theta: Any, out: Any) -> None
 def hedge_log_likelihood(y: Any, x: Any, q_beta: float, q_mu: float, phi: float, sigma: float) -> float:
     """The diffuse log likelihood at given parameters; y, x of shape (n,). Raises DataError, ConfigError."""
     a, b = hedgeable(y, x, 3)
-    theta = np.array(
-        kalman_hedge.FOLD.params(q_beta=q_beta, q_mu=q_mu, phi=phi, sigma=sigma)[0].item(), np.float64
-    )
+    theta = np.array(kalman_hedge.FOLD.params(q_beta=q_beta, q_mu=q_mu, phi=phi, sigma=sigma)[0].item(), np.float64)
     out = np.zeros(5)
     _hedge_terms(kalman_hedge.FOLD.fresh(), a, b, theta, out)
     return float(-0.5 * (out[2] * LOG_2PI + out[0] + out[1]))
@@ -196,7 +203,7 @@ def _least(loss: Any, starts: list[list[float]], bounds: list[tuple[float, float
 
 def _fit_one(search: _Search, model: str) -> tuple[np.ndarray, float]:
     """(theta = q_beta, q_mu, phi, sigma, drift, its error; negative log likelihood) of one model."""
-    moves = MODELS[model]
+    moves = free_of(model)
     search.drifts = moves[2]
     free = sum(moves[:2])
 
@@ -226,38 +233,45 @@ def fit_hedge(y: Any, x: Any, *, model: str = "auto") -> HedgeFit:
     Parameters
     ----------
     y, x: float64 of shape (n,), n >= 30, both log prices or both prices; NaN is refused.
-    model: "constant" (neither walks), "beta", "mu", "both"; "auto": these four, the one of least BIC is returned;
-    "drift": beta moves by the same amount each step; "any": all five.
+    model: "auto": all of them, the one of least BIC is returned; or one of "constant" (neither walks), "beta", "mu",
+    "both", "drift" (beta moves by the same amount each step), "anchored_beta", "anchored_both", "anchored_drift" (the
+    same around the first x instead of 0); or "walks": the first four.
 
     Raises
     ------
     DataError for the series, ConfigError for an unknown model.
     """
-    several = {"auto": AUTO, "any": tuple(MODELS)}
-    if model not in several and model not in MODELS:
-        raise unknown_name("model of the hedge", model, [*several, *MODELS])
+    if model not in SETS and model not in MODELS:
+        raise unknown_name("model of the hedge", model, [*SETS, *MODELS])
     a, b = hedgeable(y, x)
-    search = _Search(_hedge_terms, kalman_hedge.FOLD, a, b)
-    names = several.get(model, (model,))
-    fits = {name: _fit_one(search, name) for name in names}
-    bic = {name: 2.0 * loss + (2 + sum(MODELS[name])) * math.log(len(a)) for name, (_, loss) in fits.items()}
+    origin = {name: float(b[0]) if name.startswith(_ANCHORED) else 0.0 for name in SETS.get(model, (model,))}
+    search = {at: _Search(_hedge_terms, kalman_hedge.FOLD, a, b - at) for at in set(origin.values())}
+    fits = {name: _fit_one(search[at], name) for name, at in origin.items()}
+    bic = {name: 2.0 * loss + (2 + sum(free_of(name))) * math.log(len(a)) for name, (_, loss) in fits.items()}
     best = min(bic, key=lambda name: bic[name])
     raw = {name: math.exp(-0.5 * (value - bic[best])) for name, value in bic.items()}
     theta, loss = fits[best]
-    shifted = a - theta[4] * np.arange(len(a)) * b  # what the drift explains
+    moved = b - origin[best]
+    shifted = a - theta[4] * np.arange(len(a)) * moved  # what the drift explains
     return HedgeFit(
         q_beta=float(theta[0]),
         q_mu=float(theta[1]),
         phi=float(theta[2]),
         sigma=float(theta[3]),
-        se=_standard_errors(shifted, b, theta[:4], MODELS[best][:2]),
+        se=_standard_errors(shifted, moved, theta[:4], free_of(best)[:2]),
         log_likelihood=-loss,
         n=len(a),
         model=best,
         weights={name: w / sum(raw.values()) for name, w in raw.items()},
         beta_drift=float(theta[4]),
         beta_drift_se=float(theta[5]),
+        origin=origin[best],
     )
+
+
+def free_of(model: str) -> tuple[bool, bool, bool]:
+    """Which of q_beta, q_mu and the drift of beta a model has free."""
+    return FREE[model.removeprefix(_ANCHORED)]
 
 
 def fit_regression(y: Any, x: Any) -> RegressionFit:

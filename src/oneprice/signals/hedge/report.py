@@ -76,9 +76,11 @@ def hedge_path(y: Any, x: Any, fit: HedgeFit | RegressionFit) -> HedgePath:
     theta = np.array(fold.params(**fit.params())[0].item(), np.float64)
     out = np.empty((5, len(a)))
     state = fold.fresh()
+    origin = 0.0
     if isinstance(fit, HedgeFit):
-        state["beta_drift"] = fit.beta_drift
-    walk(state, a, b, theta, out)
+        state["beta_drift"], origin = fit.beta_drift, fit.origin
+    walk(state, a, b - origin, theta, out)
+    out[2] -= origin * out[1]  # mu of y = beta x + mu + spread, x as given
     return HedgePath(*out)
 
 

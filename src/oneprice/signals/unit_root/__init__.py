@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
-    "UnitRoot": "oneprice.signals.unit_root.adf:UnitRoot",
+    "UnitRoot": "oneprice.signals.unit_root.result:UnitRoot",
     "adf": "oneprice.signals.unit_root.adf",
     "kpss": "oneprice.signals.unit_root.kpss",
     "Null": "oneprice.signals.unit_root.null:Null",

@@ -13,39 +13,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from oneprice.core.errors import unknown_name
 from oneprice.signals.unit_root.inputs import lag_rule, series, trend_code
 from oneprice.signals.unit_root.kernels import adf_rows
-from oneprice.signals.unit_root.null import DRAWS, adf_null, p_text
+from oneprice.signals.unit_root.null import DRAWS, adf_null
+from oneprice.signals.unit_root.result import NULLS, UnitRoot, judged
 from oneprice.signals.unit_root.surfaces import mackinnon_critical, mackinnon_p
-
-NULLS = ("simulated", "surface")
-
-
-class UnitRoot(msgspec.Struct, frozen=True):
-    """Result of `adf` or `kpss`; no verdict: that needs the number of tries.
-
-    `floor` is the smallest p that its null can state (0 for a surface); `criticals` at 1, 5, 10 %; `n_obs` the rows
-    of the test regression.
-    """
-
-    test: str
-    stat: float
-    p: float
-    floor: float
-    lags: int
-    trend: str
-    n_obs: int
-    null: str
-    criticals: tuple[float, float, float]
-
-    @property
-    def p_text(self) -> str:
-        """p, or "< floor" when it lies at the floor."""
-        return p_text(self.p, self.floor)
 
 
 def adf(
@@ -78,6 +53,8 @@ def adf(
         criticals = mackinnon_critical(trend=trend, n_obs=rows)
     else:
         law = adf_null(n, lags=count, criterion=criterion, trend=trend, draws=draws)
-        p, floor = law.p(stat[0]), law.floor
-        criticals = (law.critical(0.01), law.critical(0.05), law.critical(0.10))
-    return UnitRoot("adf", float(stat[0]), p, floor, int(used[0]), trend, rows, null, criticals)
+        p, floor, criticals = judged(law, stat[0])
+    return UnitRoot(
+        test="adf", stat=float(stat[0]), p=p, floor=floor, lags=int(used[0]), trend=trend, n_obs=rows, null=null,
+        criticals=criticals,
+    )  # fmt: skip

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
-from oneprice.signals.unit_root.adf import NULLS, UnitRoot
 from oneprice.signals.unit_root.inputs import TRENDS, series, trend_code
 from oneprice.signals.unit_root.kernels import kpss_rows
 from oneprice.signals.unit_root.null import DRAWS, kpss_null
+from oneprice.signals.unit_root.result import NULLS, UnitRoot, judged
 
 TABLE = {"c": (0.347, 0.463, 0.574, 0.739), "ct": (0.119, 0.146, 0.176, 0.216)}
 TABLE_P = (0.10, 0.05, 0.025, 0.01)
@@ -55,7 +55,8 @@ def kpss(
         at = TABLE[trend]
         criticals = (at[3], at[1], at[0])
     else:
-        law = kpss_null(n, lags=width, trend=trend, draws=draws)
-        p, floor = law.p(stat[0]), law.floor
-        criticals = (law.critical(0.01), law.critical(0.05), law.critical(0.10))
-    return UnitRoot("kpss", float(stat[0]), p, floor, int(used[0]), trend, n, null, criticals)
+        p, floor, criticals = judged(kpss_null(n, lags=width, trend=trend, draws=draws), stat[0])
+    return UnitRoot(
+        test="kpss", stat=float(stat[0]), p=p, floor=floor, lags=int(used[0]), trend=trend, n_obs=n, null=null,
+        criticals=criticals,
+    )  # fmt: skip
