@@ -7,7 +7,7 @@ ob-analytics write it (volumes without any decimal point are in units of 1e-8). 
 - Bitstamp says what is *left* of an order; what it lost was executed. Nothing left at its end: filled.
 - An order is published before it is matched, so a marketable one crosses the book for a tenth of a second: it is
   held outside (`persist_ms`) and its losses are a taker's. A cross that persists drops its older side: ghosts.
-- In a log each trade is looked for among the losses before it (equal lots, at most `MATCH_MS` earlier): the loss of
+- In a log each trade is looked for among the losses around it (equal lots; see bitstamp_trades): the loss of
   an order at the trade's price is its maker's (of two, the older order's), the other its taker's. Labels are all that
   this changes: rows keep the time at which the loss was told. A trade nobody's loss explains is a TRADE row with
   maker 0.

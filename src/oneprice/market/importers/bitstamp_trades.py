@@ -1,16 +1,17 @@
-"""Which order each published trade of a Bitstamp log hit: the losses before it, claimed once each."""
+"""Which order each published trade of a Bitstamp log hit: the losses around it, claimed once each."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from oneprice.market.importers.build import note
 from oneprice.market.orders.records import EXECUTE, REDUCE
 
-MATCH_MS = 2_000  # how long before a trade its losses are looked for
+BEFORE_MS = 2_000  # how long before a trade its losses are looked for
+AFTER_MS = 50  # and how long after it: the feed tells some of them a few ms late
 CREATED, CHANGED, DELETED, TRADED = 0, 1, 2, 3
 
 
@@ -41,34 +42,62 @@ class _Loss:
 
     k: int
     ms: int
-    ident: int
+    joined: int  # event at which it came to this price, -1: before the recording
     side: int
     price: int
     lots: int
     claimed: bool = False
 
 
-def losses_of(events: Events, k: int, left: dict[int, int]) -> _Loss | None:
-    """What the order of event k lost by it, if anything; `left` is kept up."""
+@dataclass
+class _Trade:
+    """A published trade and the losses claimed for it, at most one a side."""
+
+    k: int
+    ms: int
+    price: int
+    lots: int
+    found: list[_Loss] = field(default_factory=list)
+
+    def claim(self, r: _Loss) -> None:
+        """Take a loss if it may be of this trade; one of unknown size only at the trade's own price."""
+        fits = r.lots == self.lots or (r.lots < 0 and r.price == self.price)
+        if fits and not r.claimed and len(self.found) < 2 and all(r.side != other.side for other in self.found):
+            r.claimed = True
+            self.found.append(r)
+
+
+@dataclass
+class _Known:
+    """What is left of an order, where it stands, and since which event."""
+
+    left: int
+    price: int
+    joined: int
+
+
+def loss_of(events: Events, k: int, known: dict[int, _Known]) -> _Loss | None:
+    """What the order of event k lost by it, if anything; `known` is kept up."""
     action, ident, now = int(events.action[k]), int(events.ident[k]), int(events.left[k])
+    price = int(events.price[k])
     if action == CREATED:
-        left.setdefault(ident, now)
+        known.setdefault(ident, _Known(now, price, k))
         return None
-    before = left.get(ident, -1)
-    if action == DELETED:
-        left.pop(ident, None)
-        if now > 0:
-            return None  # it was cancelled
-    else:
-        left[ident] = now
-    lost = before - now if before >= 0 else -1
-    if lost == 0 or lost < -1:
+    before = known.pop(ident, None) if action == DELETED else known.get(ident)
+    lost = before.left - now if before is not None else -1
+    joined = before.joined if before is not None else -1
+    if action == CHANGED:
+        moved = before is not None and lost <= 0 and before.price != price
+        known[ident] = _Known(now, price, k if moved else joined)
+    elif now > 0:
+        return None  # it was cancelled
+    if lost == 0 or lost < -1 or (before is not None and lost < 0):
         return None
-    return _Loss(k, int(events.receive_ms[k]), ident, int(events.side[k]), int(events.price[k]), lost)
+    return _Loss(k, int(events.receive_ms[k]), joined, int(events.side[k]), price, lost)
 
 
 def label_trades(events: Events, m: np.ndarray, notes: dict[str, int] | None) -> np.ndarray:
-    """Give each trade its maker and its taker among the losses before it, in place.
+    """Give each trade its maker and its taker among the losses around it, in place.
 
     A maker's message becomes EXECUTE with the trade's id, a taker's REDUCE. Returns the mask of trades that are told
     by their maker's message now; the others stay prints, with their taker's side where one was seen. Counts in
@@ -77,54 +106,48 @@ def label_trades(events: Events, m: np.ndarray, notes: dict[str, int] | None) ->
     told = np.zeros(len(m), bool)
     if not (events.action == TRADED).any():
         return told
-    left: dict[int, int] = {}
+    known: dict[int, _Known] = {}
     recent: deque[_Loss] = deque()
+    waiting: deque[_Trade] = deque()
     unsold = 0
     for k in range(len(events)):
         now_ms = int(events.receive_ms[k])
-        while recent and recent[0].ms < now_ms - MATCH_MS:
+        while waiting and waiting[0].ms < now_ms - AFTER_MS:
+            _settle(waiting.popleft(), events, m, told, notes)
+        while recent and recent[0].ms < now_ms - BEFORE_MS:
             gone = recent.popleft()
             unsold += not gone.claimed and gone.lots > 0
-        if events.action[k] != TRADED:
-            lost = losses_of(events, k, left)
-            if lost is not None:
-                recent.append(lost)
+        if events.action[k] == TRADED:
+            trade = _Trade(k, now_ms, int(events.price[k]), int(events.left[k]))
+            for r in reversed(recent):
+                trade.claim(r)
+            waiting.append(trade)
             continue
-        note(notes, "trades")
-        maker, taker = _pair(recent, int(events.price[k]), int(events.left[k]))
-        for side in (maker, taker):
-            if side is not None:
-                side.claimed = True
-        if taker is not None and taker.lots > 0:
-            m["kind"][taker.k], m["qty"][taker.k] = REDUCE, taker.lots
-        if maker is not None:
-            told[k] = True
-            note(notes, "trades_matched" if maker.lots > 0 else "maker_before_the_log")
-            m["kind"][maker.k], m["qty"][maker.k] = EXECUTE, events.left[k]
-            m["price"][maker.k], m["other"][maker.k] = events.price[k], events.ident[k]
-        else:
-            note(notes, "only_taker_seen" if taker is not None else "nobody_seen")
-            m["side"][k] = taker.side if taker is not None else 0
-            m["other"][k] = events.ident[k]
+        lost = loss_of(events, k, known)
+        if lost is not None:
+            for trade in waiting:
+                trade.claim(lost)
+            recent.append(lost)
+    for trade in waiting:
+        _settle(trade, events, m, told, notes)
     note(notes, "executions_without_trade", unsold + sum(not r.claimed and r.lots > 0 for r in recent))
     return told
 
 
-def _pair(recent: deque[_Loss], price: int, lots: int) -> tuple[_Loss | None, _Loss | None]:
-    """(maker, taker) of a trade: the latest losses of its lots, one a side; the maker's price is the trade's.
-
-    Where both stood at the trade's price the older order is the maker. A loss of unknown size (an order from before
-    the recording that ended with nothing left) counts only at the trade's own price.
-    """
-    found: list[_Loss] = []
-    for r in reversed(recent):
-        if r.claimed or not (r.lots == lots or (r.lots < 0 and r.price == price)):
-            continue
-        if all(r.side != other.side for other in found):
-            found.append(r)
-        if len(found) == 2:
-            break
-    makers = sorted((r for r in found if r.price == price), key=lambda r: r.ident)
+def _settle(trade: _Trade, events: Events, m: np.ndarray, told: np.ndarray, notes: dict[str, int] | None) -> None:
+    """Who of those that lost was the maker: at the trade's price, and of two the one that came there first."""
+    note(notes, "trades")
+    makers = sorted((r for r in trade.found if r.price == trade.price), key=lambda r: r.joined)
     maker = makers[0] if makers else None
-    taker = next((r for r in found if r is not maker), None)
-    return maker, taker
+    taker = next((r for r in trade.found if r is not maker), None)
+    if taker is not None and taker.lots > 0:
+        m["kind"][taker.k], m["qty"][taker.k] = REDUCE, taker.lots
+    if maker is None:
+        note(notes, "only_taker_seen" if taker is not None else "nobody_seen")
+        m["side"][trade.k] = taker.side if taker is not None else 0
+        m["other"][trade.k] = events.ident[trade.k]
+        return
+    told[trade.k] = True
+    note(notes, "trades_matched" if maker.lots > 0 else "maker_before_the_log")
+    m["kind"][maker.k], m["qty"][maker.k] = EXECUTE, trade.lots
+    m["price"][maker.k], m["other"][maker.k] = trade.price, events.ident[trade.k]
