@@ -1,7 +1,9 @@
 """One decorated function a file. Strategies import intents, features and signals: never risk, venues or modes."""
 
 from oneprice.strategies.cross_market import cross_market
+from oneprice.strategies.hedged_making import hedged_making
+from oneprice.strategies.latency_arb import latency_arb
 from oneprice.strategies.market_making import market_making
 from oneprice.strategies.stat_arb import stat_arb
 
-__all__ = ["cross_market", "market_making", "stat_arb"]
+__all__ = ["cross_market", "hedged_making", "latency_arb", "market_making", "stat_arb"]

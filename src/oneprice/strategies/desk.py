@@ -39,6 +39,7 @@ SEEN = record(
         ("lead", "f8"),  # how far the second leg stands above its usual distance, quote currency
     ]
 )
+GAP_STATE = record([("level", "f8"), ("at_ns", "i8"), ("n", "i8")])
 SAID = record(
     [
         ("start_ns", "i8"),
@@ -237,3 +238,47 @@ def rest(event: Any, orders: Any, v: Any, p: Any, m: Any, found: Any) -> None:
         said.ask_qty = ask_qty
     if again:
         said.at_ns = event.receive_ns
+
+
+@njit
+def hedged_quotes(a: Any, b: Any, p: Any, lean: float) -> tuple[float, float, float, float]:
+    """(bid, ask, bid qty, ask qty) on `a` that earn `edge_bp` after both fees when hedged at the touch of `b`.
+
+    A quantity is 0 where the other touch shows too little, or the limit leaves no room.
+    """
+    cost = (b.taker_fee_bp + p.edge_bp) * 1e-4
+    fee = a.maker_fee_bp * 1e-4
+    bid = rules.bid_price(b.bid * (1.0 - cost) / (1.0 + fee) - lean, math.inf, a.ask, a.tick)
+    ask = rules.ask_price(b.ask * (1.0 + cost) / (1.0 - fee) - lean, -math.inf, a.bid, a.tick)
+    bid_qty = rules.bid_qty(a.position, min(p.qty, p.share * b.bid_qty), p.limit, a.lot_qty)
+    ask_qty = rules.ask_qty(a.position, min(p.qty, p.share * b.ask_qty), p.limit, a.lot_qty)
+    return (
+        bid,
+        ask,
+        bid_qty if bid_qty >= a.min_qty and math.isfinite(bid) else 0.0,
+        ask_qty if ask_qty >= a.min_qty and math.isfinite(ask) else 0.0,
+    )
+
+
+@njit
+def worst_hedge(price: float, side: int, a: Any, b: Any) -> float:
+    """The limit of a hedge on `b` (1 buys, -1 sells) of a fill at `price` on `a`: there it earns and costs nothing."""
+    fee = (a.maker_fee_bp + b.taker_fee_bp) * 1e-4
+    return price * (1.0 - fee) if side > 0 else price * (1.0 + fee)
+
+
+@njit
+def expected(now_ns: int, a: Any, b: Any, gap: Any, tau_s: float) -> float:
+    """Where the mid of `b` should be by that of `a` at their usual distance, quote currency.
+
+    The usual distance is the mean log gap before this look, with exponential weights in time; then this look joins it.
+    """
+    x = math.log(b.mid / a.mid)
+    if gap.n == 0:
+        gap.level = x
+    fair = a.mid * math.exp(gap.level)
+    if gap.n > 0 and now_ns > gap.at_ns:
+        gap.level += (x - gap.level) * -math.expm1((gap.at_ns - now_ns) * 1e-9 / tau_s)
+    gap.at_ns = now_ns
+    gap.n += 1
+    return fair
