@@ -27,7 +27,7 @@ MIN_GROUPS = 4  # distances, merged to MIN_EXPECTED, that two parameters are tes
 MIN_EXPECTED = 8.0
 MISFIT = 0.25  # share by which fitted and counted arrivals may differ beyond sampling error
 P_REJECT = 0.01
-WIDEST = 2.0  # upper over lower end of the 95 % interval of A or of k
+WIDEST_A, WIDEST_K = 4.0, 2.0  # upper over lower end of 95 %: the skew goes by 1 / sqrt(A), the half spread by 1 / k
 Z95 = 1.959963984540054
 GRID = 161
 
@@ -169,9 +169,10 @@ def refusal(found: Intensity) -> str:
         reasons.append(f"{found.n} distinct arrivals, expected at least {MIN_ARRIVALS}")
     if found.df < MIN_GROUPS - 2:
         reasons.append(f"arrivals at {found.df + 2} distances, expected at least {MIN_GROUPS} with enough arrivals")
-    for name, (low, high) in (("A", found.arrivals_interval), ("k", found.k_interval)):
-        if not high <= WIDEST * low:
-            reasons.append(f"95 % interval of {name} {low:.4g} to {high:.4g}, expected within a factor of {WIDEST:g}")
+    ends = (("A", found.arrivals_interval, WIDEST_A), ("k", found.k_interval, WIDEST_K))
+    for name, (low, high), widest in ends:
+        if not high <= widest * low:
+            reasons.append(f"95 % interval of {name} {low:.4g} to {high:.4g}, expected within a factor of {widest:g}")
     if found.p_value < P_REJECT and found.misfit > MISFIT:
         reasons.append(
             f"not exponential: counted arrivals are off the fitted curve by {found.misfit:.0%} beyond sampling error"

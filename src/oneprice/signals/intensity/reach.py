@@ -5,9 +5,10 @@ stopped; those that went beyond the far end of the range count together, so that
 of fills a quote in the range would have had, not to their decline alone.
 
 Few tapes are exponential from the touch to the last sweep: nearer, small orders stop at the touch; farther, sweeps are
-of another kind. The range is the one with the most arrivals among those a fit is not refused on (near ends at quantiles
-of the reaches from the touch on, far ends where a half to a hundredth of the arrivals beyond the near end are left).
-Where every range is refused, the widest is returned with its reason. Choosing makes intervals a little too narrow.
+of another kind. The range is the one with the most arrivals among those a fit is not refused on: near ends are the
+touch and quantiles of the reaches that went through it, far ends those that a half to a hundredth of the arrivals from
+the near end on went beyond. Where every range is refused, the widest is returned with its reason. Choosing makes
+intervals a little too narrow.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from oneprice.core.errors import DataError
 from oneprice.signals.intensity.count import Counts
 from oneprice.signals.intensity.fit import MIN_ARRIVALS, Cells, Intensity, fit_cells
 
-NEARER = (0.0, 0.25, 0.5, 0.75)  # share of arrivals nearer than the near end
+NEARER = (0.0, 0.1, 0.25, 0.5)  # share of the arrivals that went through the touch and stopped before the near end
 BEYOND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # share of those at or beyond the near end that pass the far end
 
 
@@ -44,26 +45,29 @@ def fit_reaches(counts: Counts, *, near: float | None = None, far: float | None 
         low = 0 if near is None else math.ceil(near / counts.half_tick - 1e-9)
         high = int(reach.max()) if far is None else math.floor(far / counts.half_tick + 1e-9)
         return fit_range(counts, low, high)
-    fits = [fit_range(counts, low, high) for low, high in ranges(reach)]
+    fits = [fit_range(counts, low, high) for low, high in ranges(reach, counts.spread[counts.reach >= counts.spread])]
     good = [f for f in fits if not f.refused]
     if good:
         return max(good, key=lambda f: (f.n, f.far))
     return max(fits, key=lambda f: (f.n, f.far))
 
 
-def ranges(reach: np.ndarray) -> list[tuple[int, int]]:
-    """(near, far) in half ticks: the candidates, the widest first."""
+def ranges(reach: np.ndarray, spread: np.ndarray) -> list[tuple[int, int]]:
+    """(near, far) in half ticks: the candidates, those with the most arrivals first."""
     found: list[tuple[int, int]] = []
-    for share in NEARER:
-        near = int(np.quantile(reach, share, method="lower")) + (1 if share > 0.0 else 0)
+    through = reach[reach > spread]
+    nears = [int(reach.min())]
+    if len(through):
+        nears += sorted({int(np.quantile(through, share, method="lower")) for share in NEARER} - set(nears))
+    for near in nears:
         left = reach[reach >= near]
-        if len(left) == 0 or (found and len(left) < MIN_ARRIVALS):
+        if found and len(left) < MIN_ARRIVALS:
             continue
         for beyond in BEYOND:
             far = int(np.quantile(left, 1.0 - beyond, method="higher"))
             if far > near + 2 and (near, far) not in found:
                 found.append((near, far))
-    return found or [(int(reach.min()), int(reach.min()) + 3)]
+    return found or [(nears[0], nears[0] + 3)]
 
 
 def fit_range(counts: Counts, near: int, far: int) -> Intensity:
