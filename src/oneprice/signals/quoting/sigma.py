@@ -74,7 +74,7 @@ def sigma_of(at_ns: np.ndarray, mid: np.ndarray) -> Sigma:
     t, x = at[moved], x[moved]
     n = len(x) - 1
     if n < 2 or seconds <= 0.0:
-        raise DataError(f"sigma: expected a mid that moves, got {max(n, 0)} changes: a constant price has no volatility")
+        raise DataError(f"sigma: expected a mid that moves, got {max(n, 0)} changes: a constant one has no volatility")
     noise = math.sqrt(max(0.0, -float(np.mean(np.diff(x)[1:] * np.diff(x)[:-1]))))
     step = _step(x, noise)
     variance = two_scales(x, step) / seconds
