@@ -20,6 +20,8 @@ ob-analytics write it (volumes without any decimal point are in units of 1e-8). 
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,10 +41,11 @@ from oneprice.market.orders.feed import messages_of
 from oneprice.market.orders.records import ADD, CANCEL, LEFT, PRINT
 from oneprice.market.tape import Tape
 
-WARMUP_S = 300.0
+WARMUP_S = 1_200.0  # until then the best bid of the 2015 log is not the one its own order_book messages show
 PERSIST_MS = 1_000
 FAR = 10.0  # orders priced beyond this many times the median, or below its inverse, cannot matter
 CLOSING = 100  # a run of this many deletes of one stamp at the end is the recorder's tidying up
+_POWER = re.compile(r"\d+(\.\d+)?[eE][+-]?\d{1,2}")
 _SATOSHI = "0.00000001"
 _ACTIONS = {"created": CREATED, "changed": CHANGED, "deleted": DELETED}
 _SIDES = {"bid": R.BUY, "ask": R.SELL}
@@ -101,12 +104,11 @@ def read_bitstamp(
 
 def recorded_of(events: Events, where: str, notes: dict[str, int] | None) -> Recorded:
     """Events to messages."""
-    n_first = _opening(events)
     events = _without_closing(events, notes)
     events = _without_far(events, notes)
-    n_first = min(n_first, len(events))
     if len(events) == 0:
         raise DataError(f"{where}: no order event; expected order_created, order_changed and order_deleted")
+    n_first = _opening(events)
     m = messages_of(len(events))
     m["receive_ns"] = np.maximum.accumulate(events.receive_ms) * 1_000_000
     m["line"], m["order_id"], m["price"], m["side"] = events.line, events.ident, events.price, events.side
@@ -253,7 +255,8 @@ def read_order_csv(raw: bytes, instrument: Instrument, where: str) -> Events:
             raise DataError(
                 f"{where}, line {int(found.is_null().arg_max() or 0) + 2}, field {name}: the field is empty"
             )
-        return _decimals(found.to_list(), unit, lines, Path(where), name)
+        texts = [f"{Decimal(x):f}" if _POWER.fullmatch(x) else x for x in found.to_list()]  # 7.18e-06
+        return _decimals(texts, unit, lines, Path(where), name)
 
     def words(name: str, known: dict[str, int]) -> np.ndarray:
         found = frame[name].replace_strict(known, default=None, return_dtype=pl.Int64)

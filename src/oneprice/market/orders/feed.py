@@ -223,17 +223,20 @@ def modify(t: Any, out: Any, m: Any, slot: int) -> None:
 
 @njit
 def left(t: Any, out: Any, m: Any, slot: int) -> None:
-    """What is left of an order, as its venue says: what it lost was executed, unless it was held (then as a taker)."""
+    """What is left of an order, as its venue says: what it lost was executed, unless it was held (then as a taker).
+
+    One that shows another price was moved, and whatever it lost it lost by that (a market order's budget buys less).
+    """
     o = t[1][slot]
     lost = o.lots - m.qty
     if m.qty < 0:
         trouble(t, m, T_ZERO)
     elif lost > 0 and o.state == HELD:
         shrink(t, out, m, slot, lost)
+    elif m.qty > 0 and (lost < 0 or (m.price > 0 and m.price != o.price)):
+        modify(t, out, m, slot)
     elif lost > 0:
         execute(t, out, m, slot, lost)
-    elif lost < 0 or (m.price > 0 and m.price != o.price):
-        modify(t, out, m, slot)
 
 
 @njit
