@@ -1,0 +1,1 @@
+"""Curves that move by a few hidden factors: linear state-space models, filtered and fitted by likelihood."""
