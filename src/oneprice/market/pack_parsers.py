@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from oneprice.core.errors import DataError
+from oneprice.core.instruments import Instrument
 from oneprice.core.records import record
+from oneprice.market.importers.bitstamp import read_order_csv
+from oneprice.market.importers.bitstamp_trades import Events
 
 HOUR_NS = 3_600_000_000_000
 CLOSE_HOURS = 21  # 16:00 in New York is 20:00 or 21:00 UTC: the later of the two, so no close is known too early
@@ -117,8 +120,19 @@ def daily_wide(raw: bytes, where: str) -> tuple[tuple[str, ...], np.ndarray, np.
     return tuple(head[1:]), end_ns, close
 
 
+ORDERS_INSTRUMENT = Instrument(
+    symbol="bitstamp:BTCUSD", underlying="BTC", quote="USD", tick="1", lot="0.00000001", book_log2=14
+)
+
+
+def order_events(raw: bytes, where: str) -> Events:
+    """Gzipped CSV of Bitstamp's order events; every price of the file is a whole number of dollars."""
+    return read_order_csv(gzip.decompress(raw), ORDERS_INSTRUMENT, where)
+
+
 PARSERS: dict[str, Callable[[bytes, str], Any]] = {
     "hourly_dotted": hourly_dotted,
     "hourly_iso": hourly_iso,
     "daily_wide": daily_wide,
+    "order_events": order_events,
 }

@@ -1,4 +1,4 @@
-"""Data packs: real market data that ship inside Python wheels.
+"""Data packs: real market data (bars, closes, order events) that ship inside Python wheels.
 
 A pack names a wheel, its version, a platform tag and the wheel's sha256, so every machine reads the same
 bytes. The wheel is fetched with pip, opened with `zipfile` and never imported, installed or passed on.
@@ -22,7 +22,9 @@ from oneprice.core.errors import DataError, unknown_name
 from oneprice.core.instruments import Instrument
 from oneprice.core.records import BAR, EVENT, LAST
 from oneprice.market.header import Header
-from oneprice.market.pack_parsers import PARSERS
+from oneprice.market.importers.bitstamp import recorded_of
+from oneprice.market.importers.orders import tape_of
+from oneprice.market.pack_parsers import ORDERS_INSTRUMENT, PARSERS
 from oneprice.market.prices import PriceHeader, Prices, period_of
 from oneprice.market.tape import Tape, make_tape
 
@@ -84,6 +86,17 @@ PACKS: dict[str, Pack] = {
             licence="BSD-3-Clause",
             parser="daily_wide",
             side="last",
+        ),
+        Pack(
+            name="btcusd_orders",
+            wheel="ob-analytics",
+            version="0.1.0",
+            filename="ob_analytics-0.1.0-py3-none-any.whl",
+            sha256="0326a93aaee4ea08356d8dea59868d68592623a2434bbe4d9be379fa855c9c62",
+            member="ob_analytics/_sample_data/orders.csv.gz",
+            licence="GPL-2.0-or-later",
+            parser="order_events",
+            side="both",
         ),
     )
 }
@@ -152,10 +165,13 @@ def load(name: str) -> np.ndarray:
 
 
 def tape(name: str) -> Tape:
-    """A pack as a tape of BAR events at bar ends, with its header; one tick is 0.00001 of the quote currency.
+    """A pack as a tape with its header: BAR events at bar ends (one tick is 0.00001 of the quote currency), or BOOK
+    and TRADE events that name their orders.
 
-    The files hold no sizes, so no depth is assumed and nothing in this tape is executable.
+    The files of bars hold no sizes, so no depth is assumed and nothing in their tapes is executable.
     """
+    if pack(name).parser == "order_events":
+        return orders_tape(name)
     wanted, bars = pack(name), load(name)
     rows = np.zeros(len(bars), EVENT)
     rows["receive_ns"] = rows["exchange_ns"] = bars["end_ns"]
@@ -167,6 +183,26 @@ def tape(name: str) -> Tape:
     symbol = f"{wanted.wheel}:EURUSD"
     one = Instrument(symbol=symbol, underlying="EUR", quote="USD", tick="0.00001", lot="1")
     return make_tape(one, rows, header=header(name, bars))
+
+
+def orders_tape(name: str, *, persist_ms: int = 1_000, notes: dict[str, int] | None = None) -> Tape:
+    """A pack of order events as a tape that names its orders; ghosts are dropped after `persist_ms` of a cross."""
+    wanted = pack(name)
+    recorded = recorded_of(load(name), f"{wanted.filename}/{wanted.member}", notes)
+    first, last = (str(np.datetime64(int(t), "ns"))[:19] for t in recorded.messages["receive_ns"][[0, -1]])
+    about = Header(
+        source=f"{wanted.member} inside the wheel {wanted.wheel} {wanted.version}: Bitstamp BTC/USD, one collector",
+        licence=f"{wanted.licence} (of the wheel, not a grant of the exchange)",
+        period=f"{first} to {last} UTC",
+        side=wanted.side,
+        simultaneity="one venue; receive times of one collector, whole milliseconds",
+        survivorship="one market, half an hour chosen by the wheel's author",
+        tries=1,
+        claim=False,
+        claim_why="284 trades of half an hour: too few to tell a profit from luck",
+        depth="orders",
+    )
+    return tape_of(recorded, ORDERS_INSTRUMENT, header=about, hold_ns=persist_ms * 1_000_000, notes=notes)
 
 
 def prices(name: str) -> Prices:
