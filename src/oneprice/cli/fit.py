@@ -1,4 +1,4 @@
-"""`oneprice fit`: which pairs of a table of prices survive the tries, as a model that `oneprice replay` trades."""
+"""`oneprice fit`: a strategy's model from data: pairs that survive the tries, or what a maker must know of a tape."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oneprice.cli import fit_making as making
 from oneprice.cli import inputs
 from oneprice.cli.common import JSON, number, print_json, progress, verb
 from oneprice.core.errors import ConfigError
@@ -23,8 +24,8 @@ ALIGN = Annotated[str, typer.Option(help="intersection, as_of or union of unequa
 
 @verb
 def fit(
-    strategy: Annotated[str, typer.Argument(help="A strategy of slots: stat_arb, or `file.py:name`.")],
-    prices: Annotated[Path, typer.Argument(help="CSV or Parquet of prices, wide or long.")],
+    strategy: Annotated[str, typer.Argument(help="stat_arb, market_making, or `file.py:name`.")],
+    prices: Annotated[Path | None, typer.Argument(help="CSV or Parquet of prices (strategies of slots).")] = None,
     *,
     train: Annotated[str, typer.Option(help="Length at the end of the prices to fit on, e.g. 3y. Empty: all.")] = "",
     space: SPACE = "log",
@@ -36,17 +37,34 @@ def fit(
     fees: inputs.FEES = None,
     slippage_bp: SLIP = 1.0,
     align: ALIGN = "intersection",
+    tape: making.TAPE = None,
+    legs: inputs.LEGS = None,
+    days: inputs.DAYS = None,
+    near: making.NEAR = None,
+    far: making.FAR = None,
+    join_ms: making.JOIN = 1.0,
+    page: making.PAGE = None,
     out: Annotated[Path | None, typer.Option(help="File for the model. None: it is only printed.")] = None,
     as_json: JSON = False,
 ) -> None:
-    """Fit a model: the pairs that survive the number of tests made, each with its band net of costs.
+    """Fit a model: of pairs that survive the number of tests made, or of a maker's arrivals and volatility.
 
     Example: oneprice fit stat_arb prices.parquet --train 3y --fees 0,5 --out model.json
+
+    Example: oneprice fit market_making --tape tapes --leg perp:BTC-USDT --out model.json
     """
     from oneprice.study.model_file import fit_model
 
     chosen = inputs.strategy_of(strategy)
+    if making.quotes_model(chosen):
+        making.fit_making(
+            strategy, tape, legs=legs, days=days, near=near, far=far, join_ms=join_ms, page=page, out=out,
+            as_json=as_json,
+        )  # fmt: skip
+        return
     model_of(chosen)
+    if prices is None:
+        raise ConfigError(f"fit {strategy}: expected a table of prices (CSV or Parquet), got none")
     select = selection(space, family, false_discovery, number(lags), most_pairs, pair_capital)
     with progress("fit", quiet=as_json) as tick:
         tick(0, 0)

@@ -67,7 +67,9 @@ def ranges(reach: np.ndarray, spread: np.ndarray) -> list[tuple[int, int]]:
             far = int(np.quantile(left, 1.0 - beyond, method="higher"))
             if far > near + 2 and (near, far) not in found:
                 found.append((near, far))
-    return found or [(nears[0], nears[0] + 3)]
+        if not found:  # nothing goes through the touch: the fit says so
+            found.append((near, near + 3))
+    return found
 
 
 def fit_range(counts: Counts, near: int, far: int) -> Intensity:

@@ -1,0 +1,71 @@
+"""`oneprice fit market_making --tape ...`: the calibration of a quoting strategy, or why the tape cannot carry one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oneprice.cli import inputs
+from oneprice.cli.common import EXIT_FAIL, print_json, progress
+from oneprice.core.errors import ConfigError
+
+TAPE = Annotated[str | None, typer.Option("--tape", help="Market making: folder of tapes, or synthetic:SEED.")]
+NEAR = Annotated[float | None, typer.Option(help="Market making: nearest distance fitted, quote currency.")]
+FAR = Annotated[float | None, typer.Option(help="Market making: farthest distance fitted, quote currency.")]
+JOIN = Annotated[float, typer.Option("--join-ms", help="Market making: prints this close are one arrival.")]
+PAGE = Annotated[Path | None, typer.Option(help="Market making: file for a page with the plots.")]
+
+
+def quotes_model(strategy: Any) -> bool:
+    """Whether a strategy's model is that of a calibrated maker."""
+    from oneprice.signals.quoting.model import QUOTING
+
+    fields = strategy.memory.fields or {}
+    return "model" in fields and fields["model"][0] == QUOTING
+
+
+def fit_making(
+    strategy: str,
+    tape: str | None,
+    *,
+    legs: list[str] | None,
+    days: str | None,
+    near: float | None,
+    far: float | None,
+    join_ms: float,
+    page: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Calibrate on each leg; exit status 1 where one is refused, and no model is written."""
+    from oneprice.study.fit_making import calibrate, write_model
+    from oneprice.study.making_text import text
+
+    if tape is None:
+        raise ConfigError(f"fit {strategy}: expected --tape FOLDER with a tape of quotes and trades, got none")
+    tapes = inputs.tapes_of(tape, legs, days)
+    if (out or page) and len(tapes) != 1:
+        names = ", ".join(t.leg for t in tapes)
+        raise ConfigError(f"fit {strategy}: --out and --page are of one leg: choose with --leg among {names}")
+    found = []
+    with progress("fit", quiet=as_json) as tick:
+        for i, one in enumerate(tapes):
+            tick(i, len(tapes))
+            found.append(calibrate(one, near=near, far=far, join_ns=round(join_ms * 1e6)))
+    if page is not None:
+        from oneprice.dashboard.making_page import write_making_page
+
+        write_making_page(found[0], tapes[0].header, page)
+    refused = [f for f in found if f.refused]
+    if out is not None and not refused:
+        write_model(found[0], out)
+    if as_json:
+        print_json(found[0].to_dict() if len(found) == 1 else {"legs": [f.to_dict() for f in found]})
+    else:
+        typer.echo("\n\n".join(text(f) for f in found))
+        if out is not None and not refused:
+            typer.echo(f"wrote {out}; `oneprice replay LATER --strategy {strategy} --model {out}` quotes with it")
+    if refused:
+        raise typer.Exit(EXIT_FAIL)
