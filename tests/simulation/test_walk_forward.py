@@ -150,12 +150,12 @@ def test_the_summary_says_how_many_tests_and_what_is_left() -> None:
 def test_planted_pairs_are_found_and_pay() -> None:
     """Two pairs among four walks, a spread of 2 % at 3 bp a fill: most are found, few others, the net is above zero.
 
-    The spread's shock is larger than a walk's step: the screen's order of a pair (smaller moves on the left) finds
-    46 of 72 here, the other order 57, at the price of its false rate on such legs.
+    The spread's shock is larger than a walk's step: the screen's order of a pair (walk-like on the left) finds 6 of 10
+    here, the order by larger moves 8, at the price of its false rate on such legs.
     """
     found = false = 0
     net = []
-    for seed in range(1, 7):
+    for seed in range(1, 13):
         w = walk(made(world(seed, kappa=0.2), NAMES))
         for x in w.windows:
             if x.why == "schedule":
@@ -163,8 +163,8 @@ def test_planted_pairs_are_found_and_pay() -> None:
                 found += len(mine & {("A", "B"), ("C", "D")})
                 false += len(mine - {("A", "B"), ("C", "D")})
         net.append(w.net.sum())
-    windows = 6 * 6
-    assert found >= 0.6 * 2 * windows and false <= 0.1 * (found + false), (found, false)
+    windows = 12 * 6
+    assert found >= 0.5 * 2 * windows and false <= 0.1 * (found + false), (found, false)
     assert np.mean(net) > 3.0 * np.std(net, ddof=1) / math.sqrt(len(net)) > 0.0
 
 

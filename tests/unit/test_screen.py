@@ -20,7 +20,7 @@ from oneprice.market.prices import Prices, load, panel
 from oneprice.signals.cointegration.engle_granger import engle_granger, engle_granger_null
 from oneprice.signals.reversion.hurst import hurst_percentile
 from oneprice.signals.reversion.ornstein import half_life_beyond_noise
-from oneprice.signals.reversion.variance_ratio import ratio_percentile
+from oneprice.signals.reversion.variance_ratio import ratio_percentile, variance_ratio
 from oneprice.signals.unit_root.adf import adf
 from oneprice.signals.validation.multiplicity import adjusted
 from oneprice.study import screen_blocks
@@ -61,14 +61,14 @@ def plain(result: ScreenResult) -> dict[str, Any]:
 
 
 def reference(prices: Prices, groups: dict[str, str] | None) -> dict[tuple[str, str], Any]:
-    """Each pair tested on its own, the series with the smaller moves on the left."""
+    """Each pair tested on its own, the series that is more like a walk on the left."""
     x = dict(zip(prices.symbols, prices.columns("log"), strict=True))
-    moves = {s: float(np.diff(v).std()) for s, v in x.items()}
+    share = {s: round(float(variance_ratio(v, (8,))["ratio"][0]), 9) for s, v in x.items()}
     out = {}
     for i, a in enumerate(prices.symbols):
         for b in prices.symbols[i + 1 :]:
             if groups is None or groups[a] == groups[b]:
-                y, z = (a, b) if moves[a] <= moves[b] else (b, a)
+                y, z = (a, b) if share[a] >= share[b] else (b, a)
                 out[y, z] = engle_granger(x[y], x[z], lags=1)
     return out
 
@@ -258,12 +258,13 @@ def test_noise_in_single_closes_shows_beside_the_half_life() -> None:
     assert rows[0][columns.index("no noise")] == f"{dirty.half_life_beyond_noise:.1f}"
 
 
-def test_the_series_with_the_smaller_moves_is_the_regressand() -> None:
-    """Whatever its name and place; equal moves go by name; the spread is that of the row's weights."""
+@pytest.mark.parametrize("scale", [0.2, 1.0])
+def test_the_more_walk_like_series_is_the_regressand(scale: float) -> None:
+    """Whatever its name, place and size; equal ones go by name; the spread is that of the row's weights."""
     rng = np.random.default_rng(4)
     common, noise = np.cumsum(rng.normal(0, 0.01, T)), rng.normal(0, 0.01, T)
     for names in (("A", "B"), ("B", "A")):
-        prices = panel(np.exp(3 + np.column_stack([common, common + noise])), names)
+        prices = panel(np.exp(3 + np.column_stack([common, scale * (common + noise)])), names)
         r = screen(prices).pairs[0]
         assert (r.y, r.x) == names
         x = dict(zip(prices.symbols, prices.columns(), strict=True))

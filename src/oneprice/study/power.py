@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from oneprice.core.errors import ConfigError
+from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.market.prices import Prices, panel
 from oneprice.signals.cointegration.engle_granger import engle_granger_null
 from oneprice.study.screen import count_pairs
@@ -25,6 +25,7 @@ from oneprice.study.screen_blocks import FIXED_BLOCK
 from oneprice.study.screen_families import declare, declared
 
 STEP = 0.01  # deviation of a walk's log step
+ORDERS = ("walk-like", "smaller", "larger")  # which series of a pair is the regressand; the first is the screen's
 
 
 class World(msgspec.Struct, frozen=True, eq=False):
@@ -97,17 +98,21 @@ def planted_world(
 
 
 def discovered(
-    world: World, *, false_discovery: float, correction: str, draws: int, larger_left: bool = False
+    world: World, *, false_discovery: float, correction: str, draws: int, order: str = ORDERS[0]
 ) -> tuple[set[tuple[str, str]], int]:
     """(pairs that the screen's counting and correction discover, tests made); nothing is described.
 
-    `larger_left` regresses the series with the larger moves on the other: not the screen's rule, to compare it with.
+    `order`: the screen's rule, or by size of moves ("smaller" or "larger" on the left), to compare it with.
     """
+    if order not in ORDERS:
+        raise unknown_name("order", order, list(ORDERS))
     rows = world.prices.columns("log")
     families = declare(world.prices.symbols, rows, world.groups)
-    if larger_left:
+    if order != ORDERS[0]:
+        moves = np.diff(rows, axis=1).std(axis=1) * (1 if order == "smaller" else -1)
         runs = np.split(families.order, np.cumsum(families.sizes)[:-1])
-        families = msgspec.structs.replace(families, order=np.concatenate([run[::-1] for run in runs]))
+        by_size = np.concatenate([run[np.argsort(moves[run], kind="stable")] for run in runs])
+        families = msgspec.structs.replace(families, order=by_size)
     null = engle_granger_null(rows.shape[1], lags=1, draws=draws)
     total = declared(families)
     tally, _ = count_pairs(
@@ -133,7 +138,7 @@ def power_of(
     broken: int = 0,
     noise: float = 0.25,
     scales: float = 1.0,
-    larger_left: bool = False,
+    order: str = ORDERS[0],
     false_discovery: float = 0.10,
     correction: str = "bh",
     draws: int = 9_999,
@@ -146,9 +151,7 @@ def power_of(
         world = planted_world(
             seed + k, n_obs, half_life, groups=groups, walks=walks, broken=broken, noise=noise, scales=scales
         )
-        got, total = discovered(
-            world, false_discovery=false_discovery, correction=correction, draws=draws, larger_left=larger_left
-        )
+        got, total = discovered(world, false_discovery=false_discovery, correction=correction, draws=draws, order=order)
         hits, lates = len(got & world.true), len(got & world.broken)
         wrong = len(got) - hits - lates
         planted += len(world.true)

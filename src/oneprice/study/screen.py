@@ -3,9 +3,8 @@
 Two ways, and they are not mixed. A *family* (economic groups, or clusters made from returns alone) is declared before
 any test; its pairs are judged together by Benjamini-Hochberg (or Yekutieli) and may be called discoveries. A *full
 grid* is only ranked; its best are tested once more on a later period that the ranking never saw, corrected over those
-tested there. A pair is one hypothesis: the series with the smaller moves is regressed on the other, a rule fixed by the
-data's scale and not by the outcome; the larger moves are more often those with passing noise in them, and a noisy
-regressand is rejected too often.
+tested there. A pair is one hypothesis: the more walk-like series (its variance ratio, seen alone) is regressed on the
+other, a rule that never looks at the residual; a regressand with passing noise in it is rejected too often.
 """
 
 from __future__ import annotations

@@ -9,14 +9,16 @@ import numpy as np
 
 from oneprice.core.errors import unknown_name
 from oneprice.signals.clusters.groups import group_series
+from oneprice.signals.reversion.variance_ratio import variance_ratio_block
 
 CLUSTERS, GRID = "clusters", "grid"
 EVERY = "all"  # the one family of every series
 LEAST_CLUSTERED = 10
+ORDER_STEPS = 8  # of the variance ratio that orders a pair
 
 
 class Families(msgspec.Struct, frozen=True, eq=False):
-    """Series in the order they are tested: families side by side, and in each the one with the smaller moves first."""
+    """Series in the order they are tested: families side by side, and in each the most walk-like first."""
 
     order: np.ndarray
     sizes: tuple[int, ...]
@@ -29,12 +31,12 @@ class Families(msgspec.Struct, frozen=True, eq=False):
 
 
 def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str] | str | None) -> Families:
-    """Families in their order of testing; within one, smaller moves first, equal ones by name.
+    """Families in their order of testing; within one, the most walk-like first (`walk_share`), equal ones by name.
 
-    Of a pair the series at the earlier place is the regressand. Moves are the deviation of one step in the space of
-    `rows` [N, T]. Passing noise makes moves larger, and as regressand it makes a test reject too often.
+    Of a pair the series at the earlier place is the regressand: passing noise makes a test reject too often there.
+    `rows` float64 [N, T] in the space of the screen.
     """
-    moves = np.diff(rows, axis=1).std(axis=1)
+    share = walk_share(rows)
     if family is None or family == GRID:
         groups, label = dict.fromkeys(symbols, EVERY), "ranking of the full grid"
     elif family == CLUSTERS and len(symbols) < LEAST_CLUSTERED:
@@ -55,9 +57,19 @@ def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str
         if s in groups:
             members.setdefault(groups[s], []).append(i)
     names = sorted(g for g, m in members.items() if len(m) > 1)
-    chosen = [sorted(members[g], key=lambda i: (moves[i], symbols[i])) for g in names]
+    chosen = [sorted(members[g], key=lambda i: (-share[i], symbols[i])) for g in names]
     order = np.array([i for m in chosen for i in m], np.int64)
     return Families(order, tuple(len(m) for m in chosen), tuple(names), label)
+
+
+def walk_share(rows: np.ndarray) -> np.ndarray:
+    """How much of each series' moves lasts: the variance ratio over ORDER_STEPS steps, float64 [N], of rows [N, T].
+
+    A walk has 1, noise that passes makes it smaller whatever the scale of the series. It looks at one series at a
+    time, never at a residual. Rounded, so that twins in other units are equal and go by name.
+    """
+    steps = min(ORDER_STEPS, (rows.shape[1] - 1) // 2)
+    return np.asarray(np.round(variance_ratio_block(rows, (steps,))["ratio"][:, 0], 9))
 
 
 def declared(families: Families) -> int:
