@@ -60,6 +60,7 @@ GROUPS: tuple[Group, ...] = (
         "oneprice.study.anchors_cointegration:cointegration_anchors",
         ("econometrics/denmark.csv", "chan/inputData_EWA_EWC_IGE.csv"),
     ),
+    Group("micro", "oneprice.study.anchors_micro:micro_anchors", ("binance_l2",)),
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
     Group("capital", "oneprice.study.anchors_capital:capital_anchors"),
     Group("clusters", "oneprice.study.anchors_clusters:cluster_anchors"),
@@ -67,6 +68,11 @@ GROUPS: tuple[Group, ...] = (
         "reversion",
         "oneprice.study.anchors_reversion:reversion_anchors",
         ("chan/inputData_EWA_EWC_IGE.csv", "chan/inputData_GLD_USO.csv", "pairs/ANZ-ADB.csv", "pairs/Country_ETF.csv"),
+    ),
+    Group(
+        "curve",
+        "oneprice.study.anchors_curve:curve_anchors",
+        ("chan/inputDataDaily_CL_20120502.csv", "wti_oracle/stitched_futures.parquet"),
     ),
     Group(
         "parity",
