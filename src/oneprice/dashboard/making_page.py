@@ -15,6 +15,7 @@ from oneprice.dashboard.html import cards, own_header, table
 from oneprice.dashboard.style import CSS
 from oneprice.dashboard.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
 from oneprice.market.header import Header
+from oneprice.signals.intensity.fit import share_text
 
 
 def write_making_page(found: Any, header: Header, out: str | Path) -> Path:
@@ -40,6 +41,7 @@ def making_page(found: Any, header: Header) -> str:
         own_header(dict(header.lines())),
         _section("Arrivals at or beyond a distance", intensity_chart(i) + INTENSITY_NOTE),
         _section("Volatility signature", signature_chart(s) + SIGNATURE_NOTE),
+        _section("Microprice", micro_chart(found.parts.micro) + MICRO_NOTE),
         _section("Fit", table(Table("", ["", "value"], fit_rows(found), empty="nothing"))),
     ]
     return (
@@ -59,6 +61,12 @@ SIGNATURE_NOTE = (
 )
 
 
+MICRO_NOTE = (
+    "<p>Expected distance of the mid from here in the long run, by imbalance of the queues, at a spread of one tick"
+    " (points) and of two (line).</p>"
+)
+
+
 def figures(found: Any) -> list[tuple[str, str, str]]:
     """(label, value, unit) at the top of the page."""
     i, s, a = found.parts.intensity, found.parts.sigma, found.parts.arrivals
@@ -73,16 +81,18 @@ def figures(found: Any) -> list[tuple[str, str, str]]:
 
 def fit_rows(found: Any) -> list[list[Any]]:
     """Goodness of fit, as text."""
-    i, s = found.parts.intensity, found.parts.sigma
+    i, s, m, f = found.parts.intensity, found.parts.sigma, found.parts.micro, found.flow
     return [
         ["range of distances", f"{i.near:.5g} to {i.far:.5g}"],
         ["arrivals used", f"{i.n:,} of {i.n_seen:,}"],
         ["deviance", f"{i.deviance:.1f} on {i.df}, p {i.p_value:.2g}"],
         ["dispersion", f"{i.dispersion:.2f}"],
-        ["misfit beyond sampling error", f"{i.misfit:.1%}"],
+        ["misfit beyond sampling error", share_text(i.misfit)],
         ["variance of arrivals over Poisson", f"{i.clustering:.1f}"],
         ["changes of the mid a step of volatility", f"{s.step} of {s.n:,}"],
         ["bounce of the mid", f"{s.noise:.4g}"],
+        ["microprice: slope out of sample", f"{m.slope:.2f} +- {m.slope_se:.2f}, gain {m.gain:.2f}"],
+        ["order flow: R2 of the same bar, of the next", f.refused or f"{f.r2:.3f}, {f.r2_next:.3f}"],
     ]
 
 
@@ -93,6 +103,18 @@ def intensity_chart(i: Any) -> str:
     return xy_chart(
         "arrivals at or beyond a distance", "distance from the mid, quote currency", cells[:, 0],
         points=np.log10(cells[:, 1]), line=fit, log=True, shade=(i.near, i.far),
+    )  # fmt: skip
+
+
+def micro_chart(m: Any) -> str:
+    """Adjustment by imbalance at the two narrowest spreads."""
+    if not m.table:
+        return f'<p class="none">{escape(m.refused)}</p>'
+    columns = len(m.table[0])
+    middle = (2.0 * np.arange(columns) + 1.0) / columns - 1.0
+    return xy_chart(
+        "adjustment, ticks", "(bid queue - ask queue) / both", middle, points=np.array(m.table[0]),
+        line=np.array(m.table[min(1, len(m.table) - 1)]),
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from oneprice.signals.intensity.fit import Intensity
 from oneprice.signals.intensity.reach import fit_reaches
 from oneprice.signals.quoting.model import QUOTING, pack
 from oneprice.signals.quoting.sigma import Sigma, sigma_of
+from oneprice.study.making_micro import FlowPart, MicroPart, flow_part, micro_part
 from oneprice.study.making_streams import Streams, streams_of
 
 FORMAT, KIND = 1, "quoting"
@@ -48,9 +49,11 @@ class Arrivals(msgspec.Struct, frozen=True):
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """The fitted parts of one tape; `refused` is why no model comes of them (empty: one may be used)."""
 
+    tick: float
     arrivals: Arrivals
     intensity: Intensity
     sigma: Sigma
+    micro: MicroPart
 
     @property
     def refused(self) -> str:
@@ -62,9 +65,12 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         """Values of a QUOTING record. Raises DataError when they are refused."""
         if self.refused:
             raise DataError(f"no model: {self.refused}")
+        leans = self.micro.gain > 0.0
         return pack(
             fit_ns=fit_ns, sigma=self.sigma.sigma, arrivals_per_s=self.intensity.arrivals_per_s,
-            k_decay=self.intensity.k_decay,
+            k_decay=self.intensity.k_decay, gains={"micro": self.micro.gain} if leans else None,
+            micro=np.array(self.micro.table) if leans else None,
+            skew_cap=self.tick * float(np.abs(self.micro.table).max()) if leans else 0.0,
         )  # fmt: skip
 
 
@@ -75,9 +81,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     period: str
     fit_ns: int
-    tick: float
     mid: float  # last
     parts: Parts
+    flow: FlowPart
 
     @property
     def refused(self) -> str:
@@ -117,16 +123,16 @@ def calibrate(
     s = streams_of(tape.events, tape.instrument)
     seen = s.mid[np.isfinite(s.mid)]
     return Calibration(
-        leg=tape.leg, digest=tape.digest, period=tape.header.period, fit_ns=s.last_ns, tick=s.tick,
-        mid=float(seen[-1]) if len(seen) else math.nan, parts=_parts(s, join_ns, near, far),
+        leg=tape.leg, digest=tape.digest, period=tape.header.period, fit_ns=s.last_ns,
+        mid=float(seen[-1]) if len(seen) else math.nan, parts=_parts(s, join_ns, near, far), flow=flow_part(tape),
     )  # fmt: skip
 
 
 def _parts(s: Streams, join_ns: int, near: float | None = None, far: float | None = None) -> Parts:
     counts = counts_of(s, join_ns)
     return Parts(
-        arrivals=arrivals_of(counts), intensity=fit_reaches(counts, near=near, far=far),
-        sigma=sigma_of(s.touch_ns, s.mid),
+        tick=s.tick, arrivals=arrivals_of(counts), intensity=fit_reaches(counts, near=near, far=far),
+        sigma=sigma_of(s.touch_ns, s.mid), micro=micro_part(s),
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from oneprice.signals.intensity.fit import share_text
+
 SHOWN = 12  # distances of the curve
 BP = 1e4
 
@@ -13,7 +15,7 @@ def text(found: Any) -> str:
     """Tables of a Calibration and the verdict, most important last."""
     parts = found.parts
     lines = [f"{found.leg}: {found.period}", *counted(parts.arrivals), "", *fitted(found), "", *curve(parts.intensity)]
-    lines += ["", *signature(parts.sigma), ""]
+    lines += ["", *signature(parts.sigma), *leaning(parts.micro, found.flow), ""]
     if found.refused:
         return "\n".join([*lines, f"REFUSED: {found.refused}"])
     return "\n".join([*lines, *quoting(found)])
@@ -44,7 +46,7 @@ def fitted(found: Any) -> list[str]:
     lines += [
         f"intensity fitted on {i.near:.5g} to {i.far:.5g} from the mid with {i.n:,} of {i.n_seen:,} arrivals:"
         f" deviance {i.deviance:.1f} on {i.df} (p {i.p_value:.2g}), dispersion {i.dispersion:.2f}",
-        f"  largest misfit beyond sampling error {i.misfit:.1%}; arrivals vary {i.clustering:.1f} times as much as"
+        f"  largest misfit beyond sampling error {share_text(i.misfit)}; arrivals vary {i.clustering:.1f} times as much as"
         " independent ones would (intervals are widened for it)",
         f"volatility over {s.step} of {s.n:,} changes of the mid; bounce {s.noise:.3g}",
     ]
@@ -63,6 +65,26 @@ def signature(s: Any) -> list[str]:
     """Plain volatility by the length of a step."""
     head = "volatility signature (mean step: plain sigma): "
     return [head + ", ".join(f"{t:.3g} s: {v:.4g}" for t, v in s.signature)]
+
+
+def leaning(m: Any, f: Any) -> list[str]:
+    """What the microprice and order flow are worth, and what the model leans on."""
+    if not m.table:
+        lines = [f"microprice: not fitted: {m.refused}"]
+    else:
+        edge = ", ".join(f"{v:.3g}" for v in m.table[0][len(m.table[0]) // 2 :])
+        verdict = f"gain {m.gain:.2f}" if not m.refused else f"gain 0: {m.refused}"
+        lines = [
+            f"microprice: {m.moves:,} moves of the mid; adjustment at one tick, balanced to one-sided: {edge} ticks;"
+            f" out of sample slope {m.slope:.2f} +- {m.slope_se:.2f} (R2 {m.r2:.3f}): {verdict}"
+        ]
+    if f.refused:
+        return [*lines, f"order flow: not fitted: {f.refused}"]
+    return [
+        *lines,
+        f"order flow, {f.bar_s:g} s bars: R2 {f.r2:.3f} of the same bar ({f.impact:.4g} +- {f.impact_se:.2g} ticks a"
+        f" unit), {f.r2_next:.3f} of the next; trades {f.trade_r2:.3f} and {f.trade_r2_next:.3f}: no forecast, gain 0",
+    ]
 
 
 def quoting(found: Any) -> list[str]:

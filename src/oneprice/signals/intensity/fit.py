@@ -148,10 +148,10 @@ def fit_cells(cells: Cells) -> Intensity:
     level = total / float(shares.sum())  # A exp(-k base)
     mu = level * shares
     slope = _slopes(cells, base, k)  # d ln mu / dk
-    (var_level, var_k, cov), (clustering, spread) = _covariance(cells, base, k, mu, slope)
+    (var_level, var_k, cov), clustering = _covariance(cells, base, k, mu, slope)
     log_a = math.log(level) + k * base
     var_a = max(var_level + 2.0 * base * cov + base * base * var_k, 0.0)
-    deviance, df, p_value, dispersion, misfit = _goodness(cells, mu, spread)
+    deviance, df, p_value, dispersion, misfit = _goodness(cells, mu)
     found = Intensity(
         arrivals_per_s=math.exp(min(log_a, 700.0)), k_decay=k, log_arrivals_se=math.sqrt(var_a),
         log_k_se=math.sqrt(var_k) / k, near=base, far=cells.reach, n=int(total), n_seen=cells.n_seen,
@@ -175,10 +175,15 @@ def refusal(found: Intensity) -> str:
             reasons.append(f"95 % interval of {name} {low:.4g} to {high:.4g}, expected within a factor of {widest:g}")
     if found.p_value < P_REJECT and found.misfit > MISFIT:
         reasons.append(
-            f"not exponential: counted arrivals are off the fitted curve by {found.misfit:.0%} beyond sampling error"
-            f" (p {found.p_value:.2g})"
+            f"not exponential: counted arrivals are off the fitted curve by {share_text(found.misfit)} beyond sampling"
+            f" error (p {found.p_value:.2g})"
         )
     return "; ".join(reasons)
+
+
+def share_text(x: float) -> str:
+    """A misfit as a percentage, or as a factor where it is far."""
+    return f"{x:.0%}" if x < 10.0 else f"a factor of {x:.3g}"
 
 
 def expected_shares(cells: Cells, base: float, ks: np.ndarray) -> np.ndarray:
@@ -231,17 +236,17 @@ def _best_k(cells: Cells, base: float, scale: float) -> float:
 
 def _covariance(
     cells: Cells, base: float, k: float, mu: np.ndarray, slope: np.ndarray
-) -> tuple[tuple[float, float, float], tuple[float, float]]:
-    """(var ln level, var k, cov), and by how much blocks of time widened the first and the second (1: not at all).
+) -> tuple[tuple[float, float, float], float]:
+    """(var ln level, var k, cov), and by how much blocks of time widened the first (1: not at all).
 
     It is the inverse information, widened to what the scores of blocks of time show where they show more.
     """
     info = np.array([[mu.sum(), mu @ slope], [mu @ slope, mu @ slope**2]])
     if not np.linalg.det(info) > 0.0:
-        return (math.inf, math.inf, 0.0), (1.0, 1.0)
+        return (math.inf, math.inf, 0.0), 1.0
     plain = np.linalg.inv(info)
     if cells.block_arrivals is None or cells.block_exposure_s is None:
-        return (float(plain[0, 0]), float(plain[1, 1]), float(plain[0, 1])), (1.0, 1.0)
+        return (float(plain[0, 0]), float(plain[1, 1]), float(plain[0, 1])), 1.0
     from scipy.stats import t
 
     one = np.exp(-k * (cells.near - base)) - np.where(np.isinf(cells.far), 0.0, np.exp(-k * (cells.far - base)))
@@ -255,13 +260,12 @@ def _covariance(
     wide = (float(t.ppf(0.975, n - 1)) / Z95) ** 2  # few blocks: Student's interval
     grow = np.sqrt(np.where(more > 1.0, more * wide, 1.0))
     both = plain * np.outer(grow, grow)
-    return (float(both[0, 0]), float(both[1, 1]), float(both[0, 1])), (float(more[0]), float(more[1]))
+    return (float(both[0, 0]), float(both[1, 1]), float(both[0, 1])), float(more[0])
 
 
-def _goodness(cells: Cells, mu: np.ndarray, spread: float) -> tuple[float, int, float, float, float]:
-    """(deviance, df, p, dispersion, misfit) on groups merged to enough expected arrivals.
-
-    `spread`: variance of the shape over that of independent arrivals; it widens what misfit allows to sampling.
+def _goodness(cells: Cells, mu: np.ndarray) -> tuple[float, int, float, float, float]:
+    """(deviance, df, p, dispersion, misfit); misfit is looked for at every distance of the range, beyond two standard
+    errors of independent arrivals.
     """
     from scipy.stats import chi2
 
@@ -270,9 +274,9 @@ def _goodness(cells: Cells, mu: np.ndarray, spread: float) -> tuple[float, int, 
     logs = np.where(seen > 0.0, seen * np.log(np.maximum(seen, 1e-300) / want), 0.0)
     deviance = float(2.0 * (logs - (seen - want)).sum())
     pearson = float(((seen - want) ** 2 / want).sum())
-    if cells.nested:
-        seen, want = np.cumsum(seen[::-1])[::-1], np.cumsum(want[::-1])[::-1]
-    off = (np.abs(seen - want) - 2.0 * np.sqrt(want * spread)) / want
+    at = np.array([c[1:] for c in _curve(cells, mu)])
+    allowed = 2.0 * np.sqrt(at.max(axis=1))
+    off = (np.abs(at[:, 0] - at[:, 1]) - allowed) / np.maximum(at[:, 1], 1e-300)
     p = float(chi2.sf(deviance, df)) if df > 0 else math.nan
     return deviance, df, p, pearson / df if df > 0 else math.nan, max(0.0, float(off.max()))
 
