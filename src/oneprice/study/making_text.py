@@ -46,8 +46,8 @@ def fitted(found: Any) -> list[str]:
     lines += [
         f"intensity fitted on {i.near:.5g} to {i.far:.5g} from the mid with {i.n:,} of {i.n_seen:,} arrivals:"
         f" deviance {i.deviance:.1f} on {i.df} (p {i.p_value:.2g}), dispersion {i.dispersion:.2f}",
-        f"  largest misfit beyond sampling error {share_text(i.misfit)}; arrivals vary {i.clustering:.1f} times as much as"
-        " independent ones would (intervals are widened for it)",
+        f"  largest misfit beyond sampling error {share_text(i.misfit)}; arrivals vary {i.clustering:.1f} times as much"
+        " as independent ones would (intervals are widened for it)",
         f"volatility over {s.step} of {s.n:,} changes of the mid; bounce {s.noise:.3g}",
     ]
     return lines
