@@ -124,6 +124,7 @@ def recorded_of(events: Events, where: str, notes: dict[str, int] | None) -> Rec
     if n_first:  # orders of one moment: the older id is the older order
         m[:n_first] = m[:n_first][np.argsort(m["order_id"][:n_first], kind="stable")]
         m["flag_bits"][:n_first] |= R.SNAPSHOT
+        m["flag_bits"][0] |= R.CLEAR
         m["flag_bits"][: n_first - 1] &= ~np.uint16(R.LAST)
     gone = label_trades(events, m, notes)
     return Recorded(m[~gone], where, n_first)

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from oneprice.core.errors import DataError
 from oneprice.core.jit import njit
-from oneprice.core.records import BOOK, BUY, CLEAR, EVENT, GAP, LAST, SNAPSHOT, TRADE
+from oneprice.core.records import BOOK, CLEAR, EVENT, GAP, LAST, SNAPSHOT, STATUS, TRADE
 from oneprice.market.orders.held import hold, release_held, resolve, unhold
-from oneprice.market.orders.queues import best_level, join, level_at, part
+from oneprice.market.orders.queues import best_level, join, part
 from oneprice.market.orders.records import (
     ADD,
     CANCEL,
@@ -36,54 +37,19 @@ from oneprice.market.orders.records import (
     REDUCE,
     REPLACE,
     RESTING,
+    STATUS_IS,
     T_DUPLICATE,
     T_EARLY,
-    T_LEARNED,
-    T_LEVEL_OVER,
     T_NO_MAKER,
     T_OVER,
     T_UNKNOWN,
     T_ZERO,
 )
 from oneprice.market.orders.rows import book_row_of, row_of, trouble
+from oneprice.market.orders.shown import agree, level_is, nameless, shrink
 from oneprice.market.orders.table import Orders, drop_slot, find, grown, new_slot
 
 ROOM = 16  # rows and slots a message may take besides ghosts
-
-
-@njit
-def nameless(side: int, price: int) -> int:
-    """Id of the lots at a price whose orders we were never told of."""
-    return -2 * price - (1 if side > 0 else 2)
-
-
-@njit
-def shrink(t: Any, out: Any, m: Any, slot: int, lots: int) -> None:
-    """An order loses lots and keeps its place, or leaves with its last; its level follows."""
-    o = t[1][slot]
-    if o.state == HELD:
-        o.lots -= lots
-        o.since_ns = m.receive_ns
-        if o.lots <= 0:
-            unhold(t, slot)
-            end(t, slot)
-        return
-    if lots >= o.lots:
-        left = part(t, slot)
-        book_row_of(out, m, o, left)
-        end(t, slot)
-        return
-    level = t[3][o.level]
-    o.lots -= lots
-    level.lots -= lots
-    book_row_of(out, m, o, level.lots)
-
-
-@njit
-def end(t: Any, slot: int) -> None:
-    """An order's life is over."""
-    t[0][0].n_orders -= 1
-    drop_slot(t, slot)
 
 
 @njit
@@ -240,34 +206,6 @@ def left(t: Any, out: Any, m: Any, slot: int) -> None:
 
 
 @njit
-def level_is(t: Any, out: Any, m: Any) -> None:
-    """The venue shows a level's total: what no order of ours explains belongs to one order without a name."""
-    at = level_at(t, m.side, m.price)
-    more = m.qty - (t[3][at].lots if at >= 0 else 0)
-    slot = find(t, nameless(m.side, m.price))
-    if more > 0:
-        trouble(t, m, T_LEARNED)
-        if slot >= 0:
-            t[1][slot].lots += more
-            t[3][at].lots += more
-        else:
-            slot = new_slot(t, nameless(m.side, m.price))
-            o = t[1][slot]
-            o.price, o.lots, o.side, o.line = m.price, more, m.side, m.line
-            o.arrived = t[0][0].messages
-            t[0][0].n_orders += 1
-            join(t, slot, True)
-        o = t[1][slot]
-        book_row_of(out, m, o, t[3][o.level].lots)
-    elif more < 0:
-        known = t[1][slot].lots if slot >= 0 else 0
-        if known > 0:
-            shrink(t, out, m, slot, min(known, -more))
-        if known < -more:
-            trouble(t, m, T_LEVEL_OVER)
-
-
-@njit
 def empty(t: Any, out: Any, m: Any) -> None:
     """Every order leaves at once: one row with CLEAR, or CLEAR on the next row if nothing stood."""
     h = t[0][0]
@@ -309,8 +247,11 @@ def take(t: Any, out: Any, m: Any) -> None:
     if kind == EMPTY:
         empty(t, out, m)
         return
+    if kind == STATUS_IS:
+        row_of(out, m, STATUS).value = m.qty
+        return
     if kind == LEVEL_IS:
-        level_is(t, out, m)
+        level_is(t, out, m, m.side, m.price, m.qty)
         return
     slot = find(t, m.order_id)
     if slot < 0 or t[1][slot].state == GONE:
@@ -339,24 +280,28 @@ def take(t: Any, out: Any, m: Any) -> None:
 
 
 @njit
-def feed(t: Any, messages: Any, start: int, rows: Any, cursor: Any) -> int:
+def feed(t: Any, messages: Any, start: int, rows: Any, cursor: Any, shown: Any, seen: Any) -> int:
     """Messages from `start` to rows, as long as there is room; returns the first message not taken.
 
-    cursor int64[3]: rows written, first row of the open batch, flag bits owed to the next row.
+    cursor int64[3]: rows written, first row of the open batch, flag bits owed to the next row. shown, seen: see
+    `rows_of` (no rows in `shown`: nothing to hold against).
     """
     h = t[0][0]
     out = (rows, cursor)
+    room = ROOM + 2 * shown.shape[2]
     k = start
     while k < len(messages):
-        if len(t[1]) - h.n_used < ROOM or len(rows) - cursor[0] < ROOM + h.n_orders:
+        if len(t[1]) - h.n_used < room or len(rows) - cursor[0] < room + h.n_orders:
             break
         m = messages[k]
         h.messages += 1
         h.now_ns = m.receive_ns
-        cursor[2] |= m.flag_bits & GAP
+        cursor[2] |= m.flag_bits & (GAP | CLEAR)
         take(t, out, m)
         if h.n_held > 0:
             release_held(t, out, m)
+        if len(shown) > 0:
+            agree(t, out, m, shown[k], seen)
         if m.flag_bits & LAST:
             if cursor[0] > cursor[1]:
                 rows[cursor[0] - 1].flag_bits |= LAST
@@ -365,23 +310,41 @@ def feed(t: Any, messages: Any, start: int, rows: Any, cursor: Any) -> int:
     return k
 
 
-def rows_of(orders: Orders, messages: np.ndarray) -> tuple[Orders, np.ndarray]:
+def rows_of(
+    orders: Orders,
+    messages: np.ndarray,
+    *,
+    shown: np.ndarray | None = None,
+    seen: np.ndarray | None = None,
+) -> tuple[Orders, np.ndarray]:
     """Feed MESSAGE[n] to the table; returns the table (a larger one if it had to grow) and EVENT[k] rows.
 
     Order of messages is that of the source; their `receive_ns` may not fall. The rows of one call are whole batches
     if its last message has LAST.
+
+    shown : int64[n, 2, levels, 2], what the venue shows after each message: bids then asks, best first, price in ticks
+        and lots (NO_PRICE where a side has fewer). The table is then held to it: lots it does not know are learned,
+        levels beyond or between the shown ones are forgotten.
+    seen : int64[3], counts added in place before that correction, one a message and side: our touch was the shown one
+        (price and lots), it was a level never seen before, it differed.
     """
     from oneprice.market.tape import join_events
 
-    rows = np.zeros(2 * len(messages) + len(orders) + 4 * ROOM, EVENT)
+    if shown is None:
+        shown = np.zeros((0, 2, 0, 2), np.int64)
+    elif shown.ndim != 4 or shown.shape[:2] != (len(messages), 2) or shown.shape[3] != 2:
+        raise DataError(f"shown: expected int64[{len(messages)}, 2, levels, 2], got {shown.dtype}{list(shown.shape)}")
+    seen = np.zeros(3, np.int64) if seen is None else seen
+    room = ROOM + 2 * shown.shape[2]
+    rows = np.zeros(2 * len(messages) + len(orders) + 2 * room, EVENT)
     cursor = np.zeros(3, np.int64)
-    at = feed(orders.t, messages, 0, rows, cursor)
+    at = feed(orders.t, messages, 0, rows, cursor, shown, seen)
     while at < len(messages):
-        if len(orders.slots) - int(orders.head[0]["n_used"]) < ROOM:
+        if len(orders.slots) - int(orders.head[0]["n_used"]) < room:
             orders = grown(orders)
         else:
             rows = join_events([rows, np.zeros(len(rows) + len(orders), EVENT)])
-        at = feed(orders.t, messages, at, rows, cursor)
+        at = feed(orders.t, messages, at, rows, cursor, shown, seen)
     return orders, join_events([rows[: int(cursor[0])]])
 
 
@@ -411,6 +374,3 @@ def messages_of(n: int) -> np.ndarray:
     out = np.zeros(n, MESSAGE)
     out["flag_bits"] = LAST
     return out
-
-
-__all__ = ["BUY", "Orders", "feed", "messages_of", "rows_of", "snapshot_rows"]

@@ -16,7 +16,11 @@ PRINT = 8  # a trade without a resting order in sight: a TRADE row with maker 0 
 FILLED = 9  # `qty` lots of a resting order traded; its level follows in a later message of the batch (Databento)
 EMPTY = 10  # the book is emptied
 LEVEL_IS = 11  # a level's total as the venue shows it: what we do not know of it becomes one order without a name
-KINDS = ("", "add", "reduce", "cancel", "modify", "execute", "replace", "left", "print", "filled", "empty", "level_is")
+STATUS_IS = 12  # trading status `qty` (OPEN, PAUSED... of core.records)
+KINDS = (
+    "", "add", "reduce", "cancel", "modify", "execute", "replace", "left", "print", "filled", "empty", "level_is",
+    "status_is",
+)  # fmt: skip
 
 MESSAGE = record(
     [
@@ -30,7 +34,7 @@ MESSAGE = record(
         ("line", "i4"),  # of the source
         ("kind", "u1"),
         ("side", "i1"),  # of the order; PRINT: of the taker
-        ("flag_bits", "u2"),  # LAST, SNAPSHOT, GAP, ESTIMATED of core.records
+        ("flag_bits", "u2"),  # LAST, SNAPSHOT, CLEAR, GAP, ESTIMATED of core.records
     ]
 )
 assert MESSAGE.itemsize == 64
@@ -71,7 +75,7 @@ TROUBLES = (
     "held",  # crossed the book when it came: waits outside until it trades, leaves or the cross persists
     "ghosts",  # the older side of a cross that persisted: taken out
     "levels_learned",  # lots the venue shows that no message named
-    "levels_over",  # more lots in our level than the venue shows: left as they are
+    "levels_over",  # more lots of named orders in a level than the venue shows: left as they are
     "trades_without_maker",  # a trade whose resting order is not in the book
 )
 (

@@ -1,0 +1,132 @@
+"""What a venue shows held against what its orders add up to: lots nobody named, levels out of sight.
+
+Files that begin in the middle of a day, or hold the best few levels only, never tell of some orders. The lots of a
+level that no known order explains become one order without a name, the first of its queue: it was there before.
+A level that leaves the shown ones is forgotten: what happens there is not told until it is shown again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneprice.core.jit import njit
+from oneprice.core.records import NO_PRICE
+from oneprice.market.orders.held import unhold
+from oneprice.market.orders.queues import best_level, join, level_at, n_levels, part
+from oneprice.market.orders.records import HELD, T_LEARNED, T_LEVEL_OVER
+from oneprice.market.orders.rows import book_row_of, listed
+from oneprice.market.orders.table import drop_slot, find, new_slot
+
+
+@njit
+def nameless(side: int, price: int) -> int:
+    """Id of the lots at a price whose orders we were never told of."""
+    return -2 * price - (1 if side > 0 else 2)
+
+
+@njit
+def shrink(t: Any, out: Any, m: Any, slot: int, lots: int) -> None:
+    """An order loses lots and keeps its place, or leaves with its last; its level follows."""
+    o = t[1][slot]
+    if o.state == HELD:
+        o.lots -= lots
+        o.since_ns = m.receive_ns
+        if o.lots <= 0:
+            unhold(t, slot)
+            end(t, slot)
+        return
+    if lots >= o.lots:
+        left = part(t, slot)
+        book_row_of(out, m, o, left)
+        end(t, slot)
+        return
+    level = t[3][o.level]
+    o.lots -= lots
+    level.lots -= lots
+    book_row_of(out, m, o, level.lots)
+
+
+@njit
+def end(t: Any, slot: int) -> None:
+    """An order's life is over."""
+    t[0][0].n_orders -= 1
+    drop_slot(t, slot)
+
+
+@njit
+def level_is(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
+    """The venue shows a level's total: what no order of ours explains belongs to one order without a name."""
+    at = level_at(t, side, price)
+    more = lots - (t[3][at].lots if at >= 0 else 0)
+    slot = find(t, nameless(side, price))
+    if more > 0:
+        listed(t, m, T_LEARNED, 0, price, more)
+        if slot >= 0:
+            t[1][slot].lots += more
+            t[3][at].lots += more
+        else:
+            slot = new_slot(t, nameless(side, price))
+            o = t[1][slot]
+            o.price = price
+            o.lots = more
+            o.side = side
+            o.line = m.line
+            o.arrived = t[0][0].messages
+            t[0][0].n_orders += 1
+            join(t, slot, True)
+        o = t[1][slot]
+        book_row_of(out, m, o, t[3][o.level].lots)
+    elif more < 0:
+        known = t[1][slot].lots if slot >= 0 else 0
+        if known > 0:
+            shrink(t, out, m, slot, min(known, -more))
+        if known < -more:
+            listed(t, m, T_LEVEL_OVER, 0, price, -more)
+
+
+@njit
+def forget_level(t: Any, out: Any, m: Any, at: int) -> None:
+    """Every order of a level leaves, the last first."""
+    while True:
+        level = t[3][at]
+        slot = level.last_slot
+        last = level.n_orders == 1
+        o = t[1][slot]
+        left = part(t, slot)
+        book_row_of(out, m, o, left)
+        end(t, slot)
+        if last:
+            return
+
+
+@njit
+def agree(t: Any, out: Any, m: Any, shown: Any, seen: Any) -> None:
+    """Hold the table to what the venue shows after a message. shown int64[2, levels, 2], seen int64[3]: see rows_of."""
+    index = t[4]
+    for s in range(2):
+        side = 1 - 2 * s
+        best = best_level(t, side)
+        price = shown[s, 0, 0]
+        if price != NO_PRICE and best >= 0 and t[3][best].price == price and t[3][best].lots == shown[s, 0, 1]:
+            seen[0] += 1
+        elif (price == NO_PRICE) == (best < 0) and (best < 0 or level_at(t, side, price) >= 0):
+            seen[2 if best >= 0 else 0] += 1
+        else:
+            seen[1] += 1
+        k = n_levels(t, side) - 1  # from the best down, beside the shown levels
+        for j in range(shown.shape[1]):
+            price = shown[s, j, 0]
+            while k >= 0 and (price == NO_PRICE or index[s, k, 0] > price * side):
+                forget_level(t, out, m, index[s, k, 1])
+                k -= 1
+            if price == NO_PRICE:
+                break
+            if k < 0 or index[s, k, 0] != price * side or t[3][index[s, k, 1]].lots != shown[s, j, 1]:
+                level_is(t, out, m, side, price, shown[s, j, 1])
+                k = n_levels(t, side) - 1
+                while index[s, k, 0] != price * side:
+                    k -= 1
+            k -= 1
+        while k >= 0:
+            forget_level(t, out, m, index[s, k, 1])
+            k -= 1
