@@ -28,7 +28,7 @@ LATENCY = Annotated[float, typer.Option("--latency-ms", help="Order latency each
 LIMITS = Annotated[list[str] | None, typer.Option("--limit", help="A limit of the gate, name=value; repeat.")]
 SEED = Annotated[int, typer.Option(help="Seed of everything random.")]
 MODEL = Annotated[
-    Path | None, typer.Option(help="A fitted model (`oneprice fit`) to trade a table of prices with.")
+    Path | None, typer.Option(help="A fitted model (`oneprice fit`): of pairs for prices, of quotes for tapes.")
 ]
 OUT = Annotated[Path | None, typer.Option(help="Folder for the journal. None: nothing is written.")]
 
@@ -100,6 +100,43 @@ def _from_file(path: Path, name: str) -> Any:
     if name not in known:
         raise unknown_name(f"strategy in {path}", name, known)
     return getattr(module, name)
+
+
+def is_quoting(strategy: Any) -> bool:
+    """Whether a strategy quotes by the rules of `strategies.desk`, so that its quotes can be reported on."""
+    return "said" in (strategy.memory.fields or {}) and "requote_ticks" in strategy.names
+
+
+def quoting_of(strategy: Any, tapes: list[Any], model: Path | None) -> tuple[Any, list[Any]]:
+    """A quoting strategy checked, and the fits that put its model in force; another strategy as it is.
+
+    With a model its own k_decay counts for nothing: there is no quote before the model is in force.
+
+    Raises
+    ------
+    ConfigError
+        Parameters that cannot quote, or a model fitted on all of these tapes or of another leg.
+    """
+    if not is_quoting(strategy):
+        return strategy, []
+    from oneprice.study.fit_making import read_quoting
+    from oneprice.study.making import check_quoting
+
+    if model is None:
+        check_quoting(strategy)
+        return strategy, []
+    if "k_decay" not in strategy.names:
+        raise ConfigError(f"--model: {strategy.name} takes no model; set its parameters with --set")
+    found, last_ns = read_quoting(model), max(int(t.events["receive_ns"][-1]) for t in tapes)
+    quoted = strategy.legs[0] if strategy.legs else tapes[0].instrument.symbol
+    if found.leg and found.leg not in (quoted, next((t.leg for t in tapes if t.instrument.symbol == quoted), quoted)):
+        raise ConfigError(f"--model: {model} was fitted on {found.leg}, the leg quoted is {quoted}")
+    if found.fit_ns >= last_ns:
+        raise ConfigError(f"--model: {model} was fitted on all of these tapes: nothing is left to quote on")
+    first_ns = max(int(t.events["receive_ns"][0]) for t in tapes)
+    chosen = strategy(k_decay=0.0)
+    check_quoting(chosen, fitted=True)
+    return chosen, [found.fit(first_ns)]
 
 
 def fees_of(text: str | None) -> Any:

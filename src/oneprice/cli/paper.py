@@ -8,6 +8,7 @@ import typer
 
 from oneprice.cli import inputs
 from oneprice.cli.common import JSON, print_json, verb
+from oneprice.core.errors import ConfigError
 
 
 @verb
@@ -24,6 +25,7 @@ def paper(
     speed: Annotated[float, typer.Option(help="Tape seconds a second; 0 does not wait.")] = 1.0,
     seed: inputs.SEED = 0,
     out: inputs.OUT = None,
+    model: inputs.MODEL = None,
     as_json: JSON = False,
 ) -> None:
     """Trade a tape on paper, one event at a time. Ctrl-C cancels what works and leaves a whole journal.
@@ -33,9 +35,13 @@ def paper(
     from oneprice.modes import paper as mode
 
     tapes = inputs.tapes_of(data, legs, days)
+    chosen, fits = inputs.quoting_of(inputs.strategy_of(strategy, settings), tapes, model)
+    if model is not None and not fits:
+        raise ConfigError(f"--model: {strategy} takes no model of quotes")
     run = mode.paper(
-        inputs.strategy_of(strategy, settings),
+        chosen,
         tapes,
+        fits=fits,
         fees=inputs.fees_of(fees),
         latency=inputs.latency_of(latency_ms),
         limits=inputs.limits_of(limits),

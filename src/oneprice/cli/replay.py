@@ -33,27 +33,38 @@ def replay(
 
     Example: oneprice replay synthetic:7 --set edge_bp=2 --out runs/first
 
+    Example: oneprice replay tapes --strategy market_making --model quotes.json --out runs/quotes
+
     Example: oneprice replay tapes --leg spot:BTC-USDT --leg perp:BTC-USDT --fees 1,5 --latency-ms 10
     """
     from oneprice.modes import replay as mode
 
     chosen = inputs.strategy_of(strategy, settings)
-    if model is not None:
+    if model is not None and not inputs.is_quoting(chosen):
         _of_model(chosen, data, model, fees, limits, seed, out, as_json)
         return
     tapes = inputs.tapes_of(data, legs, days)
+    chosen, fits = inputs.quoting_of(chosen, tapes, model)
+    how = {
+        "fees": inputs.fees_of(fees),
+        "latency": inputs.latency_of(latency_ms),
+        "limits": inputs.limits_of(limits),
+        "seed": seed,
+        "fits": fits,
+    }
     with progress("replay", quiet=as_json) as tick:
-        run = mode.replay(
-            chosen,
-            tapes,
-            fees=inputs.fees_of(fees),
-            latency=inputs.latency_of(latency_ms),
-            limits=inputs.limits_of(limits),
-            seed=seed,
-            out=out,
-            progress=lambda share: tick(share, 1.0),
-        )
-    _tell(run, out, as_json)
+        run = mode.replay(chosen, tapes, out=out, progress=lambda share: tick(share, 1.0), **how)
+        made = _made(chosen, tapes, run, how)
+    _tell(run, out, as_json, made)
+
+
+def _made(strategy: Any, tapes: list[Any], run: Any, how: dict[str, Any]) -> Any:
+    """What a quoting strategy earned, beside its symmetric twin; None for another strategy."""
+    if not inputs.is_quoting(strategy):
+        return None
+    from oneprice.study.making import making
+
+    return making(strategy, tapes, run=run, **how)
 
 
 def _of_model(
@@ -78,11 +89,14 @@ def _of_model(
     _tell(run, out, as_json)
 
 
-def _tell(run: Any, out: Path | None, as_json: bool) -> None:
-    """Print a run, and where its journal is."""
+def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None) -> None:
+    """Print a run, what its quotes earned, and where its journal is."""
     if as_json:
-        print_json(run.to_dict())
+        told = {k: v for k, v in made.to_dict().items() if k != "series"} if made else None
+        print_json(run.to_dict() | ({"making": told} if told else {}))
         return
     typer.echo(run.summary())
+    if made is not None:
+        typer.echo(f"\n{made}")
     if out is not None:
         typer.echo(f"\njournal in {out}; `oneprice report {out}` draws it, `oneprice explain {out}` tells it")

@@ -47,7 +47,16 @@ def all_of(run: RunData) -> list[Exhibit]:
     packages = packages_of(run.rows, run.manifest)
     out = [pnl(run), prices(run), gap(run, packages), inventory(run), residual(run, packages)]
     out += [break_even(run), package_table(run, packages), legging(run, packages), refused(run)]
-    return [*demo_exhibits(run.demo), *out]
+    return [*demo_exhibits(run.demo), *_quoting(run.making), *out]
+
+
+def _quoting(found: dict[str, Any] | None) -> list[Exhibit]:
+    """Those of a run that quoted, where its making.json lies beside the journal."""
+    if not found:
+        return []
+    from oneprice.dashboard.quoting_page import quoting_exhibits
+
+    return quoting_exhibits(found)
 
 
 def period(run: RunData) -> str:

@@ -133,11 +133,12 @@ def making(
     """
     check_quoting(strategy, fitted=bool(how.get("fits")))
     first = run if run is not None else replay(strategy, tapes, out=out, **how)
-    found, lives = _measured(first, tapes, 0, "as given")
+    leg = leg_quoted(strategy, tapes)
+    found, lives = _measured(first, tapes, leg, "as given")
     runs = [found]
     if twin and "symmetric" in strategy.names and not strategy.parameters["symmetric"]:
-        runs.append(quoted(replay(strategy(symmetric=1), tapes, **how), tapes, name="symmetric"))
-    tape = tapes[0]
+        runs.append(quoted(replay(strategy(symmetric=1), tapes, **how), tapes, leg=leg, name="symmetric"))
+    tape = tapes[leg]
     made = Making(
         strategy=strategy.name,
         parameters=dict(strategy.parameters),
@@ -146,13 +147,19 @@ def making(
         currency=first.report_currency,
         seconds=_seconds(tape),
         runs=tuple(runs),
-        series=_series(first, tape, lives),
+        series=_series(first, tape, leg, lives),
         intensity=_intensity(strategy, tape),
     )
     folder = out if out is not None else first.folder
     if folder is not None:
         made.write(folder)
     return made
+
+
+def leg_quoted(strategy: Strategy, tapes: Sequence[Tape]) -> int:
+    """Which tape the strategy's first leg is."""
+    symbols = [tape.instrument.symbol for tape in tapes]
+    return symbols.index(strategy.legs[0]) if strategy.legs and strategy.legs[0] in symbols else 0
 
 
 def check_quoting(strategy: Strategy, *, fitted: bool = False) -> None:
@@ -281,9 +288,9 @@ def _seconds(tape: Tape) -> float:
     return float(stamps[-1] - stamps[0]) * 1e-9
 
 
-def _series(run: Run, tape: Tape, lives: np.ndarray) -> dict[str, list[float | None]]:
+def _series(run: Run, tape: Tape, leg: int, lives: np.ndarray) -> dict[str, list[float | None]]:
     """Samples of touch, position and our quotes for plots, at most about SHOWN_POINTS."""
-    rows = run.rows[(run.rows["kind"] == SAMPLE) & (run.rows["leg"] == 0)]
+    rows = run.rows[(run.rows["kind"] == SAMPLE) & (run.rows["leg"] == leg)]
     rows = rows[:: max(1, len(rows) // SHOWN_POINTS)]
     tick = float(tape.instrument.tick)
     out: dict[str, list[float | None]] = {"time_ns": [float(t) for t in rows["time_ns"]]}

@@ -37,6 +37,7 @@ class RunData:
     manifest: Manifest
     sweep: dict[str, Any] | None = None
     demo: dict[str, Any] | None = None  # demo.json beside the journal
+    making: dict[str, Any] | None = None  # making.json beside the journal
     notes: tuple[str, ...] = ()  # what was odd about the file, e.g. a torn tail
 
     def of_kind(self, kind: int) -> np.ndarray:
@@ -113,12 +114,12 @@ def read_run(path: str | Path) -> RunData:
 
     file = find_journal(Path(path))
     reader = JournalReader(file)
-    sweep, demo = (_json_beside(file, name) for name in ("sweep.json", "demo.json"))
+    sweep, demo, making = (_json_beside(file, name) for name in ("sweep.json", "demo.json", "making.json"))
     notes = (str(reader.torn),) if reader.torn else ()
     if not notes and not reader.closed:
         notes = ("the session was not ended in order: figures are those of the last whole frame",)
     return RunData(
-        file.parent.name, reader.read_rows(), reader.read_events(), reader.manifest(), sweep, demo, notes
+        file.parent.name, reader.read_rows(), reader.read_events(), reader.manifest(), sweep, demo, making, notes
     )
 
 
