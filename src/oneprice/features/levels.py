@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oneprice.core.address import address_of
+from oneprice.core.address import address_of, leading_zeros, lowest_bit, words_at
 from oneprice.core.jit import njit
 from oneprice.core.records import NO_PRICE
 from oneprice.market.book import book_at, book_level, book_next
@@ -39,25 +39,95 @@ def read_levels(view: Any, row: Any) -> int:
 @njit
 def book_levels(b: Any, tick: float, lot_qty: float, row: Any) -> int:
     """Fill `row` from a book; how many levels stand on both sides."""
-    bids = _side(b, 1, tick, lot_qty, row)
-    asks = _side(b, -1, tick, lot_qty, row)
+    levels = len(row) // LEVEL_WORDS
+    bids = _bids(b, tick, lot_qty, row, levels)
+    asks = _asks(b, tick, lot_qty, row, levels)
     return min(bids, asks)
 
 
 @njit
-def _side(b: Any, side: int, tick: float, lot_qty: float, row: Any) -> int:
+def _bids(b: Any, tick: float, lot_qty: float, row: Any, levels: int) -> int:
+    """The window's bits are read a word of 64 ticks at a time; what lies beyond it level by level."""
+    ticks = b.bid_ticks
+    if ticks == NO_PRICE:
+        return _blank(row, 0, 0, levels)
+    row[0] = ticks * tick
+    row[2] = b.bid_lots * lot_qty
+    found = 1
+    first = b.low_ticks >> 6
+    block = (ticks - 1) >> 6
+    if block >= first and ticks <= b.low_ticks + b.width:
+        bits = words_at(address_of(b) + b.bid_bits_off)
+        lots = words_at(address_of(b) + b.bid_lots_off)
+        blocks = (b.width >> 6) - 1
+        slots = b.width - 1
+        word = bits[block & blocks] & ((2 << ((ticks - 1) & 63)) - 1)
+        while found < levels:
+            if word == 0:
+                block -= 1
+                if block < first:
+                    break
+                word = bits[block & blocks]
+                continue
+            top = 63 - leading_zeros(word)
+            word ^= 1 << top
+            ticks = (block << 6) + top
+            row[4 * found] = ticks * tick
+            row[4 * found + 2] = lots[ticks & slots] * lot_qty
+            found += 1
+    return found if found == levels else _beyond(b, 1, tick, lot_qty, row, ticks, found)
+
+
+@njit
+def _asks(b: Any, tick: float, lot_qty: float, row: Any, levels: int) -> int:
+    """As `_bids`, upwards."""
+    ticks = b.ask_ticks
+    if ticks == NO_PRICE:
+        return _blank(row, 1, 0, levels)
+    row[1] = ticks * tick
+    row[3] = b.ask_lots * lot_qty
+    found = 1
+    block = (ticks + 1) >> 6
+    last = ((b.low_ticks + b.width) >> 6) - 1
+    if block <= last and ticks + 1 >= b.low_ticks:
+        bits = words_at(address_of(b) + b.ask_bits_off)
+        lots = words_at(address_of(b) + b.ask_lots_off)
+        blocks = (b.width >> 6) - 1
+        slots = b.width - 1
+        word = bits[block & blocks] & (-1 << ((ticks + 1) & 63))
+        while found < levels:
+            if word == 0:
+                block += 1
+                if block > last:
+                    break
+                word = bits[block & blocks]
+                continue
+            ticks = (block << 6) + lowest_bit(word)
+            word &= word - 1
+            row[4 * found + 1] = ticks * tick
+            row[4 * found + 3] = lots[ticks & slots] * lot_qty
+            found += 1
+    return found if found == levels else _beyond(b, -1, tick, lot_qty, row, ticks, found)
+
+
+@njit
+def _beyond(b: Any, side: int, tick: float, lot_qty: float, row: Any, ticks: int, found: int) -> int:
+    """Levels after `ticks`, one by one, then blanks."""
+    levels = len(row) // LEVEL_WORDS
     at = 0 if side > 0 else 1
-    found = 0
-    ticks = book_next(b, side, NO_PRICE)
-    while at < len(row) and ticks != NO_PRICE:
-        row[at] = ticks * tick
-        row[at + 2] = book_level(b, side, ticks) * lot_qty
+    while found < levels:
+        ticks = book_next(b, side, ticks)
+        if ticks == NO_PRICE:
+            return _blank(row, at, found, levels)
+        row[4 * found + at] = ticks * tick
+        row[4 * found + at + 2] = book_level(b, side, ticks) * lot_qty
         found += 1
-        at += LEVEL_WORDS
-        if at < len(row):
-            ticks = book_next(b, side, ticks)
-    while at < len(row):
-        row[at] = math.nan
-        row[at + 2] = 0.0
-        at += LEVEL_WORDS
+    return found
+
+
+@njit
+def _blank(row: Any, at: int, found: int, levels: int) -> int:
+    for m in range(found, levels):
+        row[4 * m + at] = math.nan
+        row[4 * m + at + 2] = 0.0
     return found

@@ -49,16 +49,9 @@ def event(
     ask: float, ask_qty: float, ask_before: float, ask_qty_before: float,
 ) -> float:  # fmt: skip
     """e_n of one level: the formula above, in units of the quantities."""
-    e = 0.0
-    if bid >= bid_before:
-        e += bid_qty
-    if bid <= bid_before:
-        e -= bid_qty_before
-    if ask <= ask_before:
-        e -= ask_qty
-    if ask >= ask_before:
-        e += ask_qty_before
-    return e
+    bought = (bid_qty if bid >= bid_before else 0.0) - (bid_qty_before if bid <= bid_before else 0.0)
+    sold = (ask_qty if ask <= ask_before else 0.0) - (ask_qty_before if ask >= ask_before else 0.0)
+    return bought - sold
 
 
 @njit

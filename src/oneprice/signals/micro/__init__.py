@@ -17,6 +17,7 @@ _NAMES = {
     "fit_race": "oneprice.signals.micro.race:fit_race",
     "flow_bars": "oneprice.signals.micro.bars:flow_bars",
     "impact_by_depth": "oneprice.signals.micro.flow:impact_by_depth",
+    "martingale_slope": "oneprice.signals.micro.microprice:martingale_slope",
     "simulate_hawkes": "oneprice.signals.micro.hawkes:simulate_hawkes",
     "touch_columns": "oneprice.signals.micro.bars:touch_columns",
 }

@@ -188,10 +188,11 @@ def fit_hawkes(times_s: Any, *, horizon_s: float | None = None) -> HawkesFit:
 
     d = seen - seen.mean()
     lag1 = float(d[1:] @ d[:-1]) / float(d @ d) if float(d @ d) > 0.0 else math.nan
+    p = float(stats.kstest(seen, "expon", method="asymp").pvalue)
     return HawkesFit(
         mu=float(theta[0]), alpha=float(theta[1]), beta=float(theta[2]), se=_errors(-out[2:]),
         log_likelihood=value + n * math.log(rate), log_likelihood_poisson=n * math.log(rate) - n, n=n,
-        horizon_s=horizon, residual_p=float(stats.kstest(seen, "expon", method="asymp").pvalue), residual_lag1=lag1, ties=ties,
+        horizon_s=horizon, residual_p=p, residual_lag1=lag1, ties=ties,
     )  # fmt: skip
 
 

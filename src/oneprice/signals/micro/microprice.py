@@ -26,9 +26,9 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.jit import njit
-from oneprice.features.microprice_fitted import N_IMBALANCES, N_SPREADS, imbalance_bucket, spread_bucket
+from oneprice.features.microprice_fitted import N_IMBALANCES, N_SPREADS, imbalance_bucket, price, spread_bucket
 
-TERMS = 6
+TERMS, N_BLOCKS = 6, 20
 
 
 class Microprice(msgspec.Struct, frozen=True):
@@ -202,3 +202,46 @@ def _table(states: np.ndarray, adjustment: np.ndarray, shape: tuple[int, int]) -
         elif i > 0:
             out[i] = out[i - 1]
     return 0.5 * (out - out[:, ::-1]), asymmetry
+
+
+class Slope(msgspec.Struct, frozen=True):
+    """Regression of what the mid did on what the microprice said; a martingale has slope 1."""
+
+    slope: float
+    se: float  # over blocks of touches
+    n: int
+    moves: int
+
+
+def martingale_slope(
+    table: np.ndarray, bid: Any, ask: Any, bid_qty: Any, ask_qty: Any, *, tick: float, moves: int = 3
+) -> Slope:
+    """Slope of (mid after the next `moves` moves of it - mid) on (microprice - mid), touches other than the fit's.
+
+    Every good touch counts; the error is over 20 blocks in time, for neighbours share their outcome. Raises DataError
+    with fewer than 20 * moves moves of the mid, or a table that says nothing on these touches.
+    """
+    b, a, bq, aq = (np.ascontiguousarray(x, np.float64) for x in (bid, ask, bid_qty, ask_qty))
+    said = np.empty(len(b))
+    _prices(np.ascontiguousarray(table, np.float64), np.stack([b, a, bq, aq]), float(tick), said)
+    good = np.isfinite(said)
+    mid = (b + 0.5 * (a - b))[good]
+    x = said[good] - mid
+    at = np.flatnonzero(np.diff(np.round(2.0 * mid / tick)) != 0.0)  # the mid moves after touch at[i]
+    if len(at) < N_BLOCKS * moves:
+        raise DataError(f"martingale_slope: expected at least {N_BLOCKS * moves} moves of the mid, got {len(at)}")
+    end = np.searchsorted(at, np.arange(len(mid))) + moves - 1
+    use = end < len(at)
+    x, y = x[use], mid[at[end[use]] + 1] - mid[use]
+    xy, xx = (np.array([part.sum() for part in np.array_split(v, N_BLOCKS)]) for v in (x * y, x * x))
+    if not xx.sum() > 0.0:
+        raise DataError("martingale_slope: the table says nothing on these touches; expected some that are not 0")
+    slope = float(xy.sum() / xx.sum())
+    se = float(np.sqrt(((xy - slope * xx) ** 2).sum()) / xx.sum())
+    return Slope(slope, se, len(x), len(at))
+
+
+@njit
+def _prices(table: Any, touch: Any, tick: float, out: Any) -> None:
+    for i in range(len(out)):
+        out[i] = price(table, touch[0, i], touch[1, i], touch[2, i], touch[3, i], tick)
