@@ -116,14 +116,19 @@ def fill_chance(w: Any, distance: float) -> float:
 
 
 @njit
-def drawn(state: Any) -> float:
-    """The next number in [0, 1) of a splitmix64 counter (uint64, shape (1,))."""
+def mixed(state: Any) -> Any:
+    """The next 64 bits of a splitmix64 counter (uint64, shape (1,))."""
     state[0] += GOLDEN
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * MIX1
     z = (z ^ (z >> np.uint64(27))) * MIX2
-    z = z ^ (z >> np.uint64(31))
-    return float(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit
+def drawn(state: Any) -> float:
+    """The next number in [0, 1)."""
+    return float(mixed(state) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit
@@ -132,8 +137,9 @@ def run_paths(w: Any, seed: int, n_steps: int, profit: Any, final_q: Any, spread
     state = np.empty(1, np.uint64)
     move = w[1] * math.sqrt(w[5])
     for i in range(len(profit)):
-        state[0] = np.uint64(seed) * MIX2 + np.uint64(i) * MIX1
-        drawn(state)
+        state[0] = np.uint64(seed)
+        state[0] = mixed(state) ^ np.uint64(i)
+        state[0] = mixed(state)  # a path begins at a place of its own, not at a step of the path before
         s, q, cash, wide = w[6], 0.0, 0.0, 0.0
         for step in range(n_steps):
             bid, ask = distances(w, q, w[4] - step * w[5])

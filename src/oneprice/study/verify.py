@@ -63,6 +63,7 @@ GROUPS: tuple[Group, ...] = (
     Group("micro", "oneprice.study.anchors_micro:micro_anchors", ("binance_l2",)),
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
     Group("capital", "oneprice.study.anchors_capital:capital_anchors"),
+    Group("quoting", "oneprice.study.anchors_quoting:quoting_anchors"),
     Group("clusters", "oneprice.study.anchors_clusters:cluster_anchors"),
     Group(
         "reversion",
