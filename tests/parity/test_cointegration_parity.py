@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oneprice.core.errors import DataError
 from oneprice.signals.cointegration.baskets import basket_moments, johansen_baskets
 from oneprice.signals.cointegration.engle_granger import engle_granger
-from oneprice.signals.cointegration.gram import pairs_chosen, pairs_fixed, pairs_within, prepare
+from oneprice.signals.cointegration.gram import NEAR_ROOM, pairs_chosen, pairs_fixed, pairs_within, prepare
 from oneprice.signals.cointegration.johansen import johansen, reduced_rank, residuals
 from oneprice.signals.cointegration.kernels import pair_tests
 from oneprice.signals.cointegration.phillips_ouliaris import phillips_ouliaris
@@ -112,6 +112,25 @@ def test_moments_keep_their_digits(lags: int | str) -> None:
         pair_tests(x[:5], x[5:], pairs, (a.lags, TRENDS[trend], a.criterion), plain, other)
         assert lags != "aic" or (used == other).all(), seed
         assert all(close(s, t) for s, t in zip(stat.ravel(), plain.ravel(), strict=True)), seed
+
+
+@pytest.mark.parametrize("lags", [1, "aic"])
+def test_more_near_pairs_than_room(lags: int | str) -> None:
+    """A block of 40 near copies leaves more pairs to the direct kernel than are listed at first: all are done."""
+    rng = np.random.default_rng(5)
+    x = np.cumsum(rng.standard_normal(120)) + 2e-3 * rng.standard_normal((40, 120))
+    m = prepare(x, lags)
+    stat, beta, used = np.empty((40, 40)), np.empty((40, 40)), np.zeros((40, 40), np.int64)
+    if lags == "aic":
+        pairs_chosen(m, m, stat, beta, used)
+    else:
+        pairs_fixed(m, m, stat, beta)
+    pairs = np.argwhere(~np.eye(40, dtype=bool))
+    assert len(pairs) > NEAR_ROOM
+    plain, other = np.full((40, 40), -np.inf), np.zeros((40, 40), np.int64)
+    pair_tests(x, x, pairs, (m.lags, TRENDS["c"], m.criterion), plain, other)
+    np.testing.assert_allclose(stat, plain, rtol=1e-8)
+    assert lags != "aic" or (used == other).all()
 
 
 @pytest.mark.parametrize("det", ["n", "rc", "c", "ct"])

@@ -23,6 +23,7 @@ Source: Engle and Granger (1987), doi:10.2307/1913236; Frisch and Waugh (1933), 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -32,6 +33,8 @@ from oneprice.core.errors import ConfigError, DataError
 from oneprice.signals.cointegration.gram_kernels import chosen_pairs, fixed_pairs, own_moments
 from oneprice.signals.cointegration.kernels import pair_tests
 from oneprice.signals.unit_root.inputs import AIC, FIXED, lag_rule, trend_code
+
+NEAR_ROOM = 1_024  # pairs of two blocks that are nearly collinear; more cost a second pass
 
 
 class Moments(msgspec.Struct, frozen=True):
@@ -83,19 +86,23 @@ def prepare(block: Any, lags: int | str, *, trend: str = "c", max_lags: int | No
     flat = np.flatnonzero(x.max(axis=1) == x.min(axis=1))
     if len(flat):
         raise DataError(f"block: series {flat[0]} is constant ({len(flat)} such series): exclude them")
-    e, total = detrend(x, code)
     n, m = x.shape[0], x.shape[1] - 1
-    d, own = np.empty((n, m)), np.empty((p + 2, n))
+    room = np.empty(x.size + n * m)  # one piece: memory of this size is kept by the allocator from block to block
+    e, total = detrend(x, code, room[: x.size].reshape(x.shape))
+    d, own = room[x.size :].reshape(n, m), np.empty((p + 2, n))
     head, tail, ends = np.empty((p, n)), np.empty((p, n)), np.empty((p + 2, n))
     own_moments(e, d, own, (head, tail, ends))
     return Moments(x, e, d, own, head, tail, ends, total, p, criterion, trend)
 
 
-def detrend(x: np.ndarray, trend: int) -> tuple[np.ndarray, np.ndarray]:
-    """(series [n, T] less their constant and trend, sums of squares about the mean, or about 0 without constant)."""
+def detrend(x: np.ndarray, trend: int, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(series [n, T] less their constant and trend, sums of squares about the mean, or about 0 without constant).
+
+    e: room for them, unless the trend takes nothing out.
+    """
     if trend == 0:
         return x, np.einsum("it,it->i", x, x)
-    e = x - x.mean(axis=1, keepdims=True)
+    np.subtract(x, x.mean(axis=1, keepdims=True), out=e)
     e -= e.mean(axis=1, keepdims=True)  # twice: once leaves the rounding of the level, which may exceed the moves
     total = np.einsum("it,it->i", e, e)
     if trend == 2:
@@ -184,9 +191,9 @@ def pairs_within(m: Moments, stat: np.ndarray, beta: np.ndarray, lags: np.ndarra
 
 def work_fixed(a: Moments, b: Moments, stat: np.ndarray, beta: np.ndarray, upper: int) -> None:
     """All pairs of two blocks at fixed lags (upper 1: i < j only); nearly collinear ones by the direct kernel."""
-    near = np.empty((a.count * b.count, 2), np.int64)
-    left = fixed_pairs(rows(a), rows(b), cross_moments(a, b), (a.n_obs, upper), (stat, beta, near))
-    again(a, b, near[:left], stat, np.empty(stat.shape if left else (0, 0), np.int64))
+    cross = cross_moments(a, b)
+    near = listed(lambda room: fixed_pairs(rows(a), rows(b), cross, (a.n_obs, upper), (stat, beta, room)))
+    again(a, b, near, stat, np.empty(stat.shape if len(near) else (0, 0), np.int64))
 
 
 def work_chosen(a: Moments, b: Moments, out: tuple[np.ndarray, np.ndarray, np.ndarray], upper: int) -> None:
@@ -194,9 +201,19 @@ def work_chosen(a: Moments, b: Moments, out: tuple[np.ndarray, np.ndarray, np.nd
     n = a.n_obs - 1 - a.lags
     per_lag = 2.0 if a.criterion == AIC else math.log(n)
     penalty = np.exp(per_lag * np.arange(a.lags + 1) / n)
-    near = np.empty((a.count * b.count, 2), np.int64)
-    left = chosen_pairs(rows(a), rows(b), cross_moments(a, b), penalty, (a.n_obs, upper), (*out, near))
-    again(a, b, near[:left], out[0], out[2])
+    cross = cross_moments(a, b)
+    near = listed(lambda room: chosen_pairs(rows(a), rows(b), cross, penalty, (a.n_obs, upper), (*out, room)))
+    again(a, b, near, out[0], out[2])
+
+
+def listed(run: Callable[[np.ndarray], int]) -> np.ndarray:
+    """The pairs int64 [m, 2] that `run` leaves to the direct kernel; run once more where they exceed the usual room."""
+    near = np.empty((NEAR_ROOM, 2), np.int64)
+    left = run(near)
+    if left > len(near):
+        near = np.empty((left, 2), np.int64)
+        run(near)
+    return near[:left]
 
 
 def again(a: Moments, b: Moments, near: np.ndarray, stat: np.ndarray, lags: np.ndarray) -> None:

@@ -34,13 +34,13 @@ DRAWS = 49_999
 LONGEST = 2_000
 CHUNK_VALUES = 2_000_000
 VERSION = 1  # of the meaning of the files: raise it when a statistic changes
-BUCKETS = 4_096
+BUCKETS = 65_536  # about as many as draws: a look-up then takes a step or two
 
 
 class Null(msgspec.Struct, frozen=True):
     """Sorted draws of a statistic under its null, and an index of buckets that makes looking up quick.
 
-    `draws` float64[n] rising; `start` int64[BUCKETS + 2]: draws below the lower edge of each bucket; `upper` True when
+    `draws` float64[n] rising; `start` int64[BUCKETS + 1]: draws below the lower edge of each bucket; `upper` True when
     large values speak against the null.
     """
 
