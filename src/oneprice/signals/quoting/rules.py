@@ -65,10 +65,10 @@ def ask_price(wanted: float, floor: float, best_bid: float, tick: float) -> floa
 @njit
 def bid_qty(q: float, order_qty: float, limit: float, lot: float) -> float:
     """Units to bid for so that the position stays at or below `limit`, whole lots down; 0 when none fit or on NaN."""
-    room = min(order_qty, limit - q)
-    if not (room > 0.0 and lot > 0.0):
+    room = limit - q
+    if not (room > 0.0 and order_qty > 0.0 and lot > 0.0):
         return 0.0
-    return floor_to(room, lot)
+    return floor_to(min(order_qty, room), lot)
 
 
 @njit
