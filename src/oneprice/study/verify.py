@@ -75,6 +75,7 @@ GROUPS: tuple[Group, ...] = (
         "oneprice.study.anchors_curve:curve_anchors",
         ("chan/inputDataDaily_CL_20120502.csv", "wti_oracle/stitched_futures.parquet"),
     ),
+    Group("bootstrap", "oneprice.study.anchors_bootstrap:bootstrap_anchors", ("curve_oracles",)),
     Group(
         "parity",
         "oneprice.study.anchors_parity:parity_anchors",
