@@ -36,8 +36,9 @@ def earned(made: Making) -> Exhibit:
     """The table of runs, doing nothing last."""
     tables = [facts(run) for run in made.runs]
     rows: list[list[Any]] = []
-    for i, (what, _, _) in enumerate(tables[0]):
-        cells = [t[i][1] if math.isfinite(t[i][1]) else "–" for t in tables]
+    for i, (what, _, style) in enumerate(tables[0]):
+        whole = style.endswith(".0f")
+        cells = [(int(t[i][1]) if whole else t[i][1]) if math.isfinite(t[i][1]) else "–" for t in tables]
         rows.append([what, *cells, 0.0 if what == "P&L" else "–"])
     names = [run.name for run in made.runs]
     note = (
