@@ -12,6 +12,7 @@ from oneprice.core.jit import njit
 
 NEAR = 1e-9
 BP = 1e-4
+FINEST = float(1 << 52)  # steps in a number beyond which a float has no finer grid than its own
 
 
 @njit
@@ -20,6 +21,8 @@ def floor_to(x: float, step: float) -> float:
     if not (math.isfinite(x) and step > 0.0):
         return math.nan
     n = x / step
+    if abs(n) >= FINEST:
+        return x
     near = math.floor(n + 0.5)
     if abs(n - near) <= NEAR * max(1.0, abs(n)):
         return near * step

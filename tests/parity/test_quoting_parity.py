@@ -1,0 +1,135 @@
+"""Quoting beside plain references: compiled against plain, squaring against expm and eigenvectors."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.linalg import eigh, expm
+
+from oneprice.signals.intensity.fit import fit_intensity
+from oneprice.signals.quoting import glft, rules, stoikov
+from oneprice.signals.quoting.exact import glft_exact, glft_matrix
+from oneprice.study.making_world import MAKERS, World, distances, fill_chance, population
+
+GRID = [math.nan, -1.0, 0.0, 1e-15, 0.3, 2.0, 1e6]
+
+
+def kernels() -> list[tuple[str, Any]]:
+    """Every compiled scalar function of the three modules."""
+    return [
+        (f"{m.__name__.rpartition('.')[2]}.{name}", f)
+        for m in (stoikov, glft, rules)
+        for name, f in vars(m).items()
+        if hasattr(f, "py_func") and f.py_func.__module__ == m.__name__
+    ]
+
+
+@pytest.mark.parametrize(("name", "f"), kernels(), ids=[name for name, _ in kernels()])
+def test_compiled_is_plain(name: str, f: Any) -> None:
+    """Each compiled function equals its plain text on a grid that has NaN, negative, 0, tiny and large numbers."""
+    n = len(inspect.signature(f.py_func).parameters)
+    rng = np.random.default_rng(len(name))
+    with np.errstate(all="ignore"):
+        for _ in range(150):
+            args = [float(v) for v in rng.choice(GRID, n)]
+            got = f(*args)
+            try:
+                want = f.py_func(*args)
+            except (ZeroDivisionError, OverflowError):
+                assert not math.isfinite(got), args  # plain division raises where compiled gives inf or NaN
+                continue
+            assert got == pytest.approx(want, rel=1e-12, nan_ok=True), args
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.002])
+@pytest.mark.parametrize("left_s", [1.0, 60.0, 600.0])
+def test_exact_quotes_against_expm(mu: float, left_s: float) -> None:
+    """exp(-M (T - t)) 1 by scipy (shifted by its lowest eigenvalue): the same distances at every inventory."""
+    m = glft_matrix(0.01, 0.3, 0.9, 0.3, mu=mu, bound=30)
+    low = float(eigh(m, eigvals_only=True)[0])
+    v = expm(-(m - low * np.eye(len(m))) * left_s).sum(axis=1)
+    got = glft_exact(0.01, 0.3, 0.9, 0.3, mu=mu, left_s=left_s)
+    want = np.log(v[:-1] / v[1:]) / 0.3 + stoikov.margin(0.01, 0.3)
+    assert got.bid[:-1] == pytest.approx(want, abs=1e-9)
+    assert got.ask[1:] == pytest.approx(2.0 * stoikov.margin(0.01, 0.3) - want, abs=1e-9)
+
+
+def test_exact_quotes_against_the_eigenvector() -> None:
+    """Without a horizon v is the lowest eigenvector; by eigendecomposition its small entries lose their digits."""
+    for sigma, bound, digits in ((0.3, 30, 1e-9), (3.0, 10, 1e-9)):
+        m = glft_matrix(0.01, 0.3, 0.9, sigma, bound=bound)
+        v = np.abs(eigh(m)[1][:, 0])
+        want = np.log(v[:-1] / v[1:]) / 0.3 + stoikov.margin(0.01, 0.3)
+        got = glft_exact(0.01, 0.3, 0.9, sigma, bound=bound).bid[:-1]
+        near = slice(bound - 4, bound + 4)
+        assert got[near] == pytest.approx(want[near], abs=digits)
+    m = glft_matrix(0.1, 0.3, 0.9, 30.0, bound=30)  # v falls by 1e-80 to the bound
+    ours = glft_exact(0.1, 0.3, 0.9, 30.0, bound=30)
+    v = np.exp(-np.append(0.0, np.cumsum((ours.bid[:-1] - stoikov.margin(0.1, 0.3)) * 0.3)))
+    v /= v.max()
+    ratio = (m @ v)[1:-1] / v[1:-1]
+    assert ratio == pytest.approx(np.full(len(ratio), ratio[30]), rel=1e-7), "an eigenvector in every entry"
+
+
+def test_closed_form_is_the_paper_s() -> None:
+    """delta_b and delta_a as printed, with mu, for several inventories."""
+    gamma, k, a, sigma, mu = 0.01, 0.3, 0.9, 0.3, 0.002
+    root = math.sqrt(sigma**2 * gamma / (2.0 * k * a) * (1.0 + gamma / k) ** (1.0 + k / gamma))
+    base = math.log(1.0 + gamma / k) / gamma
+    half = glft.glft_half_spread(gamma, gamma, k, a, sigma, 1.0)
+    skew = glft.glft_skew(gamma, gamma, k, a, sigma, 1.0)
+    target = stoikov.inventory_target(mu, gamma, sigma, 100.0)
+    drift = mu / (gamma * sigma**2)
+    for q in (-5, 0, 3):
+        r = glft.glft_reservation(100.0, q, target, skew)
+        assert 100.0 - (r - half) == pytest.approx(base + (-drift + (2 * q + 1) / 2) * root, rel=1e-12)
+        assert (r + half) - 100.0 == pytest.approx(base + (drift - (2 * q - 1) / 2) * root, rel=1e-12)
+
+
+def plain_path(world: World, rng: np.random.Generator) -> tuple[float, float]:
+    """One path of the paper's simulation, written from its text."""
+    s, q, x = world.s, 0, 0.0
+    spread = world.gamma * world.sigma**2 * world.horizon_s / 2 + 2 / world.gamma * math.log(
+        1 + world.gamma / world.k_decay
+    )
+    for step in range(world.steps):
+        left = world.horizon_s - step * world.dt_s
+        if world.maker == "inventory":
+            r = s - q * world.gamma * world.sigma**2 * left
+            whole = world.gamma * world.sigma**2 * left + 2 / world.gamma * math.log(1 + world.gamma / world.k_decay)
+        else:
+            r, whole = s, spread
+        bid, ask = r - whole / 2, r + whole / 2
+        bought = rng.random() < world.arrivals_per_s * math.exp(-world.k_decay * (s - bid)) * world.dt_s
+        sold = rng.random() < world.arrivals_per_s * math.exp(-world.k_decay * (ask - s)) * world.dt_s
+        q, x = q + bought - sold, x - bought * bid + sold * ask
+        s += world.sigma * math.sqrt(world.dt_s) * (1 if rng.random() < 0.5 else -1)
+    return x + q * s, float(q)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_the_world_against_a_plain_one(maker: str) -> None:
+    """1,000 paths of the paper's loop in plain Python: within 3 standard errors of the recursion's moments."""
+    world = World(gamma=0.25, maker=maker)
+    rng = np.random.default_rng(77)
+    profit, q = np.array([plain_path(world, rng) for _ in range(1_000)]).T
+    exact = population(world)
+    assert abs(profit.mean() - exact.profit) < 3.0 * exact.profit_sd / math.sqrt(1_000)
+    assert profit.std(ddof=1) == pytest.approx(exact.profit_sd, rel=0.12)
+    assert q.std(ddof=1) == pytest.approx(exact.q_sd, rel=3.0 / math.sqrt(2_000))
+    w = world.words()
+    bid, ask = distances(w, 3.0, 0.5)
+    assert fill_chance(w, bid) == pytest.approx(140.0 * math.exp(-1.5 * bid) * 0.005)
+    assert (bid > ask) == (maker == "inventory")
+
+
+def test_intensity_against_the_closed_form_of_two_distances() -> None:
+    """With two distances the likelihood's top is exact: k = ln(rate ratio) / distance."""
+    found = fit_intensity(np.array([1.0, 3.0]), np.array([100.0, 400.0]), np.array([500.0, 300.0]))
+    k = math.log((500.0 / 100.0) / (300.0 / 400.0)) / 2.0
+    assert found.k_decay == pytest.approx(k, rel=1e-7)
+    assert found.arrivals_per_s == pytest.approx(5.0 * math.exp(k), rel=1e-7)
