@@ -22,7 +22,7 @@ from oneprice.core.records import record
 from oneprice.features.fold import Fold
 from oneprice.features.garch import step as garch_step
 
-DURATION_GAIN = 0.05  # of the mean duration: about the last 40 buckets
+LEAST_GAIN = 0.005  # of the mean duration: all buckets, then about the last 200 (durations are very uneven)
 STATE = record(
     [
         ("last_ns", "i8"),
@@ -63,7 +63,7 @@ def bucket(s: Any, time_ns: int, price: float, moves: int) -> bool:
         return False
     s.ret = math.log1p((price - s.mark) / s.mark)
     took = (time_ns - s.mark_ns) * 1e-9
-    s.seconds = took if s.n == 0 else s.seconds + DURATION_GAIN * (took - s.seconds)
+    s.seconds += max(LEAST_GAIN, 1.0 / (s.n + 1)) * (took - s.seconds)
     s.mark = price
     s.mark_ns = time_ns
     s.moves = 0
