@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneprice.core.records import BOOK, CLEAR, LAST, STATUS, TRADE
+from oneprice.core.records import BOOK, CLEAR, LAST, NO_PRICE, STATUS, TRADE
 from oneprice.market.orders import (
     levels_of,
     messages_of,
@@ -72,13 +72,13 @@ class Plain:
         if lots > o[2]:
             self.bad("over_executed")
             lots = o[2]
-        self.rows.append((TRADE, -o[0], price or o[1], lots, trade_id, ident))
+        self.rows.append((TRADE, -o[0], o[1] if price == NO_PRICE else price, lots, trade_id, ident))
         if also_level:
             self.shrink(ident, lots)
 
     def modify(self, ident: int, price: int, lots: int) -> None:
         o = self.live[ident]
-        price = price or o[1]
+        price = o[1] if price == NO_PRICE else price
         if lots <= 0:
             self.bad("zero_quantities")
             self.shrink(ident, o[2])
@@ -95,7 +95,7 @@ class Plain:
             if lots <= 0:
                 self.bad("zero_quantities")
                 return
-            if price > 0:
+            if price != NO_PRICE:
                 self.rows.append((TRADE, -side, price, lots, other, ident))
             self.bad("trades_without_maker")
             return
@@ -131,10 +131,10 @@ class Plain:
             lost = self.live[ident][2] - lots
             if lots < 0:
                 self.bad("zero_quantities")
-            elif lots > 0 and (lost < 0 or (price > 0 and price != self.live[ident][1])):
+            elif lots > 0 and (lost < 0 or (price != NO_PRICE and price != self.live[ident][1])):
                 self.modify(ident, price, lots)
             elif lost > 0:
-                self.trade(ident, lost, 0, True, other)
+                self.trade(ident, lost, NO_PRICE, True, other)
         elif kind == K.REPLACE:
             mine = self.live[ident][0]
             self.shrink(ident, self.live[ident][2])
@@ -166,10 +166,10 @@ MESSAGES = st.lists(
         st.sampled_from([K.ADD] * 6 + list(range(K.REDUCE, K.FILLED + 1))),
         st.integers(1, 12),
         st.sampled_from([1, -1]),
-        st.sampled_from([0, 98, 99, 100, 101]),
+        st.sampled_from([NO_PRICE, 98, 99, 100, 101]),
         st.integers(-1, 6),
         st.integers(13, 20),
-    ).filter(lambda m: m[3] > 0 or m[0] not in (K.ADD, K.REPLACE, K.PRINT)),
+    ).filter(lambda m: m[3] != NO_PRICE or m[0] not in (K.ADD, K.REPLACE, K.PRINT)),
     min_size=1,
     max_size=60,
 )

@@ -87,8 +87,10 @@ def loss_of(events: Events, k: int, known: dict[int, _Known]) -> _Loss | None:
     lost = before.left - now if before is not None else -1
     joined = before.joined if before is not None else -1
     if action == CHANGED:
-        moved = before is not None and lost <= 0 and before.price != price
+        moved = before is not None and before.price != price
         known[ident] = _Known(now, price, k if moved else joined)
+        if moved:
+            return None  # what it lost it lost by moving
     elif now > 0:
         return None  # it was cancelled
     if lost == 0 or lost < -1 or (before is not None and lost < 0):

@@ -17,7 +17,7 @@ import numpy as np
 
 from oneprice.core.errors import DataError
 from oneprice.core.jit import njit
-from oneprice.core.records import BOOK, CLEAR, EVENT, GAP, LAST, SNAPSHOT, STATUS, TRADE
+from oneprice.core.records import BOOK, CLEAR, EVENT, GAP, LAST, NO_PRICE, SNAPSHOT, STATUS, TRADE
 from oneprice.market.orders.held import hold, release_held, resolve, unhold
 from oneprice.market.orders.queues import best_level, join, part
 from oneprice.market.orders.records import (
@@ -111,12 +111,12 @@ def remember_gone(t: Any, order_id: int) -> None:
 @njit
 def unknown(t: Any, out: Any, m: Any) -> None:
     """A message about an id that is not in the book: its level's lots without a name, if any, else trouble."""
-    slot = find(t, nameless(m.side, m.price)) if m.side != 0 and m.price > 0 else -1
+    slot = find(t, nameless(m.side, m.price)) if m.side != 0 and m.price != NO_PRICE else -1
     if m.kind == EXECUTE or m.kind == FILLED:
         if m.qty <= 0:
             trouble(t, m, T_ZERO)
             return
-        if m.price > 0 and m.side != 0:
+        if m.price != NO_PRICE and m.side != 0:
             trade_row(out, m, m.price, m.qty, -m.side, m.order_id)
         if slot < 0:
             trouble(t, m, T_NO_MAKER)
@@ -159,7 +159,7 @@ def execute(t: Any, out: Any, m: Any, slot: int, lots: int) -> None:
     if lots > o.lots:
         trouble(t, m, T_OVER)
         lots = o.lots
-    own = m.kind == LEFT or m.price <= 0
+    own = m.kind == LEFT or m.price == NO_PRICE
     trade_row(out, m, o.price if own else m.price, lots, -o.side, o.order_id)
     if m.kind != FILLED:
         shrink(t, out, m, slot, lots)
@@ -169,7 +169,7 @@ def execute(t: Any, out: Any, m: Any, slot: int, lots: int) -> None:
 def modify(t: Any, out: Any, m: Any, slot: int) -> None:
     """New price and lots left: a shrinking order keeps its place, any other joins anew."""
     o = t[1][slot]
-    price = m.price if m.price > 0 else o.price
+    price = m.price if m.price != NO_PRICE else o.price
     if m.qty <= 0:
         trouble(t, m, T_ZERO)
         shrink(t, out, m, slot, o.lots)
@@ -199,7 +199,7 @@ def left(t: Any, out: Any, m: Any, slot: int) -> None:
         trouble(t, m, T_ZERO)
     elif lost > 0 and o.state == HELD:
         shrink(t, out, m, slot, lost)
-    elif m.qty > 0 and (lost < 0 or (m.price > 0 and m.price != o.price)):
+    elif m.qty > 0 and (lost < 0 or (m.price != NO_PRICE and m.price != o.price)):
         modify(t, out, m, slot)
     elif lost > 0:
         execute(t, out, m, slot, lost)
@@ -370,7 +370,8 @@ def snapshot_rows(orders: Orders, receive_ns: int, exchange_ns: int, flag_bits: 
 
 
 def messages_of(n: int) -> np.ndarray:
-    """MESSAGE[n] of zeros, each its own batch."""
+    """MESSAGE[n] of zeros without prices, each its own batch."""
     out = np.zeros(n, MESSAGE)
+    out["price"] = NO_PRICE
     out["flag_bits"] = LAST
     return out

@@ -9,7 +9,7 @@ ADD = 1  # joins the back of the queue at `price`
 REDUCE = 2  # loses `qty` lots without a trade, keeps its place
 CANCEL = 3  # leaves
 MODIFY = 4  # now at `price` with `qty` lots left: keeps its place only if it shrinks where it stands
-EXECUTE = 5  # `qty` of its lots traded: a TRADE and its level (`price` 0: its own price)
+EXECUTE = 5  # `qty` of its lots traded: a TRADE and its level (NO_PRICE: at its own price)
 REPLACE = 6  # leaves, and order `other` joins at `price` with `qty` lots
 LEFT = 7  # `qty` lots are left and what it lost was executed; another price is a move (Bitstamp)
 PRINT = 8  # a trade without a resting order in sight: a TRADE row with maker 0 (`side` of the taker, or 0)
@@ -28,7 +28,7 @@ MESSAGE = record(
         ("exchange_ns", "i8"),
         ("seq", "i8"),
         ("order_id", "i8"),  # > 0; the table makes ids < 0 for lots whose orders it was never told of
-        ("price", "i8"),  # ticks
+        ("price", "i8"),  # ticks; NO_PRICE: its own
         ("qty", "i8"),  # lots
         ("other", "i8"),  # REPLACE: the new order's id · EXECUTE, LEFT, PRINT, FILLED: trade id or 0
         ("line", "i4"),  # of the source

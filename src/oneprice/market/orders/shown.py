@@ -17,11 +17,13 @@ from oneprice.market.orders.records import HELD, T_LEARNED, T_LEVEL_OVER
 from oneprice.market.orders.rows import book_row_of, listed
 from oneprice.market.orders.table import drop_slot, find, new_slot
 
+_NAMELESS = -(1 << 62)
+
 
 @njit
 def nameless(side: int, price: int) -> int:
     """Id of the lots at a price whose orders we were never told of."""
-    return -2 * price - (1 if side > 0 else 2)
+    return _NAMELESS + 2 * price + (1 if side > 0 else 0)
 
 
 @njit
