@@ -467,3 +467,40 @@ def test_a_price_of_zero_in_levels_leaves_the_row_finite() -> None:
     found = screen(load(walks), space="level", family="grid", confirm=0)
     assert len(found.pairs) == 3
     assert all(np.isfinite(row.market_beta) for row in found.pairs)
+
+
+def test_short_panels_have_no_hurst_exponent() -> None:
+    """Below the 100 observations that it needs the Hurst exponent is empty, and everything else is there."""
+    walks = np.cumsum(np.random.default_rng(3).normal(0, 0.01, (3, 60)), axis=1)
+    found = screen(panel(np.exp(3 + walks.T), ["A", "B", "C"]))
+    assert len(found.pairs) == 3 and all(math.isnan(r.hurst) and math.isnan(r.hurst_percentile) for r in found.pairs)
+    assert all(math.isfinite(r.variance_ratio) and math.isfinite(r.p) for r in found.pairs)
+    assert "nan" in str(found) and json.loads(json.dumps(found.to_dict()))["pairs"][0]["hurst"] is None
+
+
+@pytest.mark.parametrize("space", ["log", "level"])
+def test_what_no_arithmetic_can_use_is_listed(space: str) -> None:
+    """What moves by rounding alone, what overflows when squared, what stands still in the period searched; a leg that
+    stands still later is searched and not confirmed, since later is not known then.
+    """
+    rng = np.random.default_rng(8)
+    close = np.exp(4 + np.cumsum(rng.normal(0, 0.01, (300, 6)), axis=0))
+    close[:, 1] = 7.0 * (1 + 1e-15 * rng.normal(size=300))
+    close[:, 2] = np.repeat([1e-300, 1e300], 150)
+    close[:-1, 3] = close[0, 3]
+    found = screen(panel(close, list("ABCDEF")), family="grid", space=space)
+    told = {e.symbol: e.reason for e in found.excluded}
+    assert set(told) == {"B", "C", "D"} and found.tests == 3
+    assert told["B"].startswith("constant") and "cannot be squared" in told["C"] and "searched period" in told["D"]
+    close[:, 3] = close[:, 4] * np.exp(rng.normal(0, 0.01, 300))
+    close[210:, 3] = close[210, 3]
+    later = screen(panel(close[:, [0, 3, 4, 5]], list("ADEF")), family="grid", space=space, half_life=(0.01, 1e9))
+    assert later.tests == 6 and later.pairs[0].p < 1e-3 and {later.pairs[0].y, later.pairs[0].x} == {"D", "E"}
+    assert all(math.isnan(r.p_out) == ("D" in (r.y, r.x)) for r in later.pairs if r.verdict != "refused")
+    close[:-1, 3] = close[0, 3]
+    close[:, 4] = close[0, 4]
+    close[:, 5] *= np.where(np.arange(300) < 150, 1.0, 0.01)
+    with pytest.raises(DataError, match=r"at least 2 usable series, 1 left.*C: prices outside.*D: constant"):
+        screen(panel(close[:, :5], list("ABCDE")), family="grid", space=space)
+    flagged = panel(close[:, [0, 5]], ["A", "F"]).flagged
+    assert [(f.symbol, f.kind) for f in flagged] == [("F", "split")], "pence, then pounds, in a panel of two"

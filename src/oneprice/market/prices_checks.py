@@ -10,7 +10,7 @@ import numpy as np
 
 from oneprice.market.prices_read import time_text
 
-SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0)
+SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0, 1000.0)
 SPLIT_TOLERANCE = 0.04  # of the log ratio: the share's own move on the day of a split
 QUIET_MARKET = 0.03  # median move of the panel above which a jump is no split
 STALE_SHARE = 0.5
@@ -115,11 +115,11 @@ def split_flags(names: list[str], time_ns: np.ndarray, close: np.ndarray) -> lis
     move = np.diff(np.log(safe), axis=0)
     if not move.size:
         return []
-    market = _row_median(move)
-    own = move - market[:, None]
+    market = move[:, ::-1] if move.shape[1] == 2 else _row_median(move)[:, None]  # of two, the other
+    own = move - market
     spread = 1.4826 * _row_median(np.abs(own).T)
     near = np.abs(np.abs(own)[:, :, None] - np.log(SPLITS)).min(axis=2) if own.size < 1e6 else _nearest(own)
-    hit = (near < SPLIT_TOLERANCE) & (np.abs(market) < QUIET_MARKET)[:, None] & (np.abs(own) > 10 * spread)
+    hit = (near < SPLIT_TOLERANCE) & (np.abs(market) < QUIET_MARKET) & (np.abs(own) > 10 * spread)
     out = []
     for t, i in np.argwhere(hit):
         ratio = float(np.exp(own[t, i]))

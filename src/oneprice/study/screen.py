@@ -27,7 +27,7 @@ from oneprice.study import screen_blocks, screen_store
 from oneprice.study.bench_time import timed
 from oneprice.study.screen_baskets import baskets_of
 from oneprice.study.screen_families import CLUSTERS, GRID, Families, declare, declared, families_of
-from oneprice.study.screen_judge import Rules, judge_pairs
+from oneprice.study.screen_judge import Rules, flat, judge_pairs
 from oneprice.study.screen_result import ScreenResult
 from oneprice.study.screen_rows import describe
 from oneprice.study.screen_settings import costs_of, steps_of
@@ -36,6 +36,7 @@ Progress = Callable[[float, float], None]
 KEEP = 200
 HELD_OUT = 0.3  # share of the times a full grid keeps back
 SAVE_EVERY = 8  # batches
+SMALLEST, LARGEST = 1e-75, 1e75
 CORRECTIONS = ("bh", "by")
 
 
@@ -89,9 +90,8 @@ def screen(
     if not 0 < false_discovery < 1 or keep < 1:
         raise ConfigError(f"screen: expected 0 < false_discovery < 1 and keep >= 1, got {false_discovery}, {keep}")
     grid = family is None or family == GRID
-    usable, excluded = usable_series(prices, space)
     share = (HELD_OUT if grid else 0.0) if confirm is None else float(confirm)
-    first, last = split(usable, share)
+    first, last, excluded = searched(prices, space, share)
     rows = first.columns(space)
     families = declare(first.symbols, rows, family)
     count, criterion = lag_rule(lags, rows.shape[1], 0)
@@ -142,14 +142,38 @@ def usable_series(prices: Prices, space: str) -> tuple[Prices, list[Excluded]]:
             out.append(Excluded(name, f"{gaps} of {len(prices)} prices missing"))
         elif space == "log" and column.min() <= 0:
             out.append(Excluded(name, f"price {column.min():g} is not above 0, which space='log' needs"))
-        elif column.min() == column.max():
+        elif flat(column):
             out.append(Excluded(name, f"constant at {column[0]:g}"))
+        elif not SMALLEST < np.abs(column).max() < LARGEST or (space == "log" and column.min() <= SMALLEST):
+            out.append(Excluded(name, f"prices outside {SMALLEST:g} to {LARGEST:g} cannot be squared: change the unit"))
     gone = {e.symbol for e in out}
     left = [s for s in prices.symbols if s not in gone]
     if len(left) < 2:
-        why = "; ".join(f"{e.symbol}: {e.reason}" for e in out[:5])
-        raise DataError(f"screen: expected at least 2 usable series, {len(left)} left; excluded: {why}")
+        raise DataError(f"screen: expected at least 2 usable series, {len(left)} left; excluded: {why(out)}")
     return (prices.select(left) if gone else prices), out
+
+
+def searched(prices: Prices, space: str, share: float) -> tuple[Prices, Prices | None, list[Excluded]]:
+    """(panel to search, later panel kept back or None, what is left out and why).
+
+    What stands still in the period searched is left out too; how it moves later does not matter.
+    """
+    usable, excluded = usable_series(prices, space)
+    first, last = split(usable, share)
+    still = [s for s, column in zip(first.symbols, first.close.T, strict=True) if flat(column)]
+    if last is None or not still:
+        return first, last, excluded
+    at = {s: i for i, s in enumerate(first.symbols)}
+    excluded += [Excluded(s, f"constant at {first.close[0, at[s]]:g} in the searched period") for s in still]
+    left = [s for s in first.symbols if s not in still]
+    if len(left) < 2:
+        raise DataError(f"screen: expected at least 2 usable series, {len(left)} left; excluded: {why(excluded)}")
+    return first.select(left), last.select(left), excluded
+
+
+def why(excluded: list[Excluded]) -> str:
+    """The first reasons."""
+    return "; ".join(f"{e.symbol}: {e.reason}" for e in excluded[:5])
 
 
 def split(prices: Prices, share: float) -> tuple[Prices, Prices | None]:

@@ -17,6 +17,8 @@ from oneprice.study.screen_store import Tally
 
 MOST_CONFIRMED = 50  # of a ranking are tested on the held-out period: a number fixed before it is looked at
 
+FLAT = 1e-12  # a range below this share of the largest price is rounding, not movement
+
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What makes a pair a discovery. `declared` counts the hypotheses, `half_life` is in steps, `held_out` the later
@@ -38,6 +40,11 @@ class Refusal(msgspec.Struct, frozen=True):
     y: str
     x: str
     reason: str
+
+
+def flat(column: np.ndarray) -> bool:
+    """Whether a series [T] does not move but for rounding."""
+    return bool(column.max() - column.min() <= FLAT * np.abs(column).max())
 
 
 def judge_pairs(
@@ -75,10 +82,13 @@ def confirm(rows: Sequence[PairRow], later: Prices, rules: Rules) -> list[PairRo
     """Each offered pair's spread, its weights fixed before, tested on the held-out period.
 
     A grid offers its MOST_CONFIRMED best, a family its discoveries. The weights do not come from this period, so the
-    null is that of an ADF with a constant on one walk; the correction is over the pairs tested here.
+    null is that of an ADF with a constant on one walk; the correction is over the pairs tested here. A pair with a leg
+    that stands still here is not tested: its spread would be the other leg.
     """
     offered = [r for r in rows if r.verdict == (CANDIDATE if rules.grid else DISCOVERY)]
     offered = offered[:MOST_CONFIRMED] if rules.grid else offered
+    still = {s for s, column in zip(later.symbols, later.close.T, strict=True) if flat(column)}
+    offered = [r for r in offered if not {r.y, r.x} & still]
     if not offered:
         return list(rows)
     series = later.columns(offered[0].space)

@@ -11,6 +11,7 @@ import numpy as np
 
 from oneprice.market.prices import Prices
 from oneprice.signals.cointegration.engle_granger import EngleGranger, engle_granger
+from oneprice.signals.reversion.hurst import LEAST as LEAST_HURST
 from oneprice.signals.reversion.hurst import hurst_dfa, hurst_percentile
 from oneprice.signals.reversion.ornstein import half_life_beyond_noise, ou_block, walk_percentile
 from oneprice.signals.reversion.slopes import slope_of
@@ -31,7 +32,8 @@ class PairRow(msgspec.Struct, frozen=True, kw_only=True):
     `q` is adjusted over all declared hypotheses; `p` at or below `floor` is an upper bound. `half_life` is the
     likelihood estimate with its interval, `half_life_unbiased` median-unbiased (inf: no reversion beyond a walk's),
     `walk_percentile` the percent of residuals of unrelated walks of this length that look at least as fast;
-    `hurst_percentile` and `ratio_percentile` (of VR_STEPS steps) are among such residuals too. `half_life_beyond_noise`
+    `hurst` (NaN in panels shorter than LEAST_HURST), `hurst_percentile` and
+    `ratio_percentile` (of VR_STEPS steps) are among such residuals too. `half_life_beyond_noise`
     is the half-life that noise in single observations (stale closes, bounces) does not shorten, NaN where it cannot
     be told: much longer than `half_life` says that much of the reversion seen is such noise. `stability` is the share
     of WINDOWS sub-windows in which the spread, with the ratio of the whole sample, reverts faster than the median walk;
@@ -108,9 +110,11 @@ def describe(
         [rows[at[y]] - t.hedge[0] * rows[at[x]] - t.constant for (y, x, _), t in zip(found, tests, strict=True)]
     )
     ou = ou_block(spreads, 1.0, series=2)
-    hurst = hurst_dfa(spreads)
+    hurst = np.full((2, len(found)), math.nan)  # and its percentile
+    if spreads.shape[1] >= LEAST_HURST:
+        hurst[0] = hurst_dfa(spreads)
+        hurst[1] = hurst_percentile(hurst[0], spreads.shape[1], "dfa", series=2)
     ratios = variance_ratio_block(spreads, (VR_STEPS,))["ratio"][:, 0]
-    of_walks = hurst_percentile(hurst, spreads.shape[1], "dfa", series=2)
     of_ratios = ratio_percentile(ratios, VR_STEPS, spreads.shape[1], series=2)
     market = _market(prices)
     out = []
@@ -129,8 +133,8 @@ def describe(
             half_life=float(fit["half_life"]), half_life_low=float(fit["half_life_low"]),
             half_life_high=float(fit["half_life_high"]), half_life_unbiased=_half_life(float(fit["kappa_unbiased"])),
             half_life_beyond_noise=half_life_beyond_noise(spreads[k], 1.0),
-            walk_percentile=float(fit["walk_percentile"]), hurst=float(hurst[k]),
-            hurst_percentile=float(of_walks[k]), variance_ratio=float(ratios[k]),
+            walk_percentile=float(fit["walk_percentile"]), hurst=float(hurst[0, k]),
+            hurst_percentile=float(hurst[1, k]), variance_ratio=float(ratios[k]),
             ratio_percentile=float(of_ratios[k]), stability=stable, beta_low=low, beta_high=high, sigma=sigma,
             zscore=float(spreads[k, -1] / sigma) if sigma > 0 else math.nan,
             round_trip_bp=earned.round_trip_bp, edge_bp=earned.edge_bp, edge_over_cost=earned.edge_over_cost,
