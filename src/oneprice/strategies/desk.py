@@ -35,7 +35,7 @@ SEEN = record(
         ("bid", "f8"),  # the touch at the last look
         ("ask", "f8"),
         ("sigma", "f8"),  # quote currency a root second
-        ("burst", "f8"),  # fast volatility over slow
+        ("burst", "f8"),  # fast volatility over the slow one before it
         ("lead", "f8"),  # how far the second leg stands above its usual distance, quote currency
     ]
 )
@@ -99,11 +99,10 @@ def look(event: Any, legs: Any, p: Any, m: Any) -> None:
     if v.bid != seen.bid or v.ask != seen.ask:
         seen.bid = v.bid
         seen.ask = v.ask
-        slow = realised.step(seen.slow, now_ns, v.mid, p.tau_s, LONGEST_S)
-        seen.sigma = slow * v.mid
-        if p.toxic_burst > 0.0:
-            fast = realised.step(seen.fast, now_ns, v.mid, FAST * p.tau_s, LONGEST_S)
-            seen.burst = fast / slow if slow > 0.0 else 0.0
+        if p.toxic_burst > 0.0:  # against what was usual before this step, which would count on both sides
+            fast = realised.step(seen.fast, now_ns, v.mid, FAST * p.tau_s, LONGEST_S) * v.mid
+            seen.burst = fast / seen.sigma if seen.sigma > 0.0 and seen.slow.sum_s >= p.warm_s else 0.0
+        seen.sigma = realised.step(seen.slow, now_ns, v.mid, p.tau_s, LONGEST_S) * v.mid
 
 
 @njit

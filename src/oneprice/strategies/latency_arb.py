@@ -2,7 +2,7 @@
 
 The laggard's fair price is the leader's mid at its usual distance (an exponential mean of the log gap, so a standing
 basis is no signal). When its touch is worse than that by the taker fee and `edge_bp`, an immediate-or-cancel order
-takes what is shown, at the touch it was seen at, once a stale quote. Exit: the position is closed by an immediate order when the laggard
+takes what is shown at the touch, once a stale quote. Exit: the position is closed by immediate orders when the laggard
 has caught up to within `exit_bp`, or after `hold_s`. What one earns depends on who is first: see `study.race`.
 """
 
