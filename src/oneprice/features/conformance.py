@@ -148,12 +148,13 @@ def _past(fold: Fold, columns: list[np.ndarray], params: dict[str, Any], base: n
 def _precise(fold: Fold, columns: list[np.ndarray], args: tuple[Any, ...], base: np.ndarray) -> list[str]:
     """The plain step in extended precision, where the machine has it, against the compiled one."""
     fields: dict[str, Any] = {}
+    born = fold.fresh()[0]
     for name in fold.state.names or ():
         dtype = fold.state[name]
         if dtype.shape:
-            fields[name] = np.zeros(dtype.shape, np.longdouble if dtype.base.kind == "f" else np.int64)
+            fields[name] = born[name].astype(np.longdouble if dtype.base.kind == "f" else np.int64)
         else:
-            fields[name] = np.longdouble(0.0) if dtype.kind == "f" else 0
+            fields[name] = np.longdouble(born[name]) if dtype.kind == "f" else int(born[name])
     s = SimpleNamespace(**fields)
     wide = [[np.longdouble(v) for v in c] if c.dtype.kind == "f" else [int(v) for v in c] for c in columns]
     step = plain_of(fold.step)

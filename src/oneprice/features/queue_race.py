@@ -45,7 +45,7 @@ def _integral(bid: np.ndarray, ask: np.ndarray, nodes: int) -> np.ndarray:
 
 
 def up_probability(bid_orders: int, ask_orders: int) -> float:
-    """P(n, p) by quadrature, to 1e-12 for queues up to some thousands.
+    """P(n, p) by quadrature, to 1e-11 for queues up to some hundreds of orders.
 
     0 orders at the ask: 1; at the bid: 0; at neither: 0.5. Raises DataError for negative or broken numbers.
     """
