@@ -11,16 +11,16 @@ from oneprice.cli import inputs
 from oneprice.cli.common import JSON, pairs, print_json, print_table, progress, verb
 from oneprice.core.errors import ConfigError
 
-FORMATS = ("binance", "quotes", "trades", "bars", "fx", "parquet")
+FORMATS = ("binance", "quotes", "trades", "bars", "fx", "parquet", "bitstamp", "lobster", "mbo")
 TABLES = ("quotes", "trades", "bars")  # with a column map, of one instrument that must be said
-TAKES_INSTRUMENT = (*TABLES, "binance")  # which a capture's name says, unless it is given
+TAKES_INSTRUMENT = (*TABLES, "mbo", "binance", "bitstamp", "lobster")  # files of the last three say it themselves
 
 
 @verb
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Files to read.")],
     *,
-    file_format: Annotated[str, typer.Option("--format", help="binance, quotes, trades, bars, fx, parquet.")],
+    file_format: Annotated[str, typer.Option("--format", help="One of " + ", ".join(FORMATS) + ".")],
     out: Annotated[Path, typer.Option(help="Folder of tapes.")] = Path("tapes"),
     fees: inputs.FEES = None,
     instrument: Annotated[
@@ -37,11 +37,20 @@ def import_(
     bar_s: Annotated[float, typer.Option(help="Length of a bar, seconds.")] = 0.0,
     assumed_depth_lots: Annotated[int, typer.Option(help="Size at the touch of files without sizes.")] = 0,
     allow_negative: Annotated[bool, typer.Option(help="Prices may be negative (spreads, 2020 oil).")] = False,
+    warmup_s: Annotated[
+        float | None, typer.Option(help="bitstamp: seconds to drop at the start (default 1200).")
+    ] = None,
+    persist_ms: Annotated[
+        int | None, typer.Option(help="bitstamp: a cross that lasts longer has ghosts (default 1000).")
+    ] = None,
+    instrument_id: Annotated[int | None, typer.Option(help="mbo: which instrument of several.")] = None,
     as_json: JSON = False,
 ) -> None:
     """Read files whole, check them, and write tapes; a bad row is an error that names file, row and field.
 
     Example: oneprice import spot_btcusdt_20240808.gz usdm_btcusdt_20240808.gz --format binance --fees 1,5
+
+    Example: oneprice import 2015-05-01.log.xz --format bitstamp --fees 25,25
 
     Example: oneprice import q.csv --format quotes --column time=ts --instrument symbol=alpha:BTC
     --instrument underlying=BTC --instrument quote=USD --instrument tick=0.1 --instrument lot=0.001 --fees 0,1
@@ -60,7 +69,7 @@ def import_(
             fees=charges,
             instrument=(
                 _instrument(instrument, charges, assumed_depth_lots)
-                if file_format in TABLES or instrument
+                if file_format in (*TABLES, "mbo") or instrument
                 else None
             ),
             columns={k: str(v) for k, v in pairs(columns, what="--column").items()},
@@ -69,6 +78,9 @@ def import_(
             bar_ns=round(bar_s * 1e9),
             allow_negative=allow_negative,
             assumed_depth_lots=assumed_depth_lots,
+            warmup_s=warmup_s,
+            persist_ms=persist_ms,
+            instrument_id=instrument_id,
             progress=lambda _, done, of: tick(done, of),
             notes=notes,
         )

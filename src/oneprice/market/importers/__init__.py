@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.core.instruments import Fees, Instrument
@@ -11,7 +14,8 @@ from oneprice.market.header import Header
 from oneprice.market.importers.lines import Progress
 from oneprice.market.tape import Tape, write_tape
 
-FORMATS = ("binance", "quotes", "trades", "bars", "fx", "parquet")
+FORMATS = ("binance", "quotes", "trades", "bars", "fx", "parquet", "bitstamp", "lobster", "mbo")
+ORDERS = ("bitstamp", "lobster", "mbo")  # messages of single orders: tapes that name their orders
 
 
 def read_files(
@@ -28,6 +32,9 @@ def read_files(
     allow_negative: bool = False,
     assumed_depth_lots: int = 0,
     floor_ns: int = 1_000_000,
+    warmup_s: float | None = None,
+    persist_ms: int | None = None,
+    instrument_id: int | None = None,
     progress: Progress | None = None,
     notes: dict[str, dict[str, int]] | None = None,
 ) -> list[Tape]:
@@ -53,6 +60,9 @@ def read_files(
             from oneprice.market.parquet import read_parquet
 
             found = [read_parquet(path)]
+        elif format in ORDERS:
+            own: dict[str, Any] = {"warmup_s": warmup_s, "persist_ms": persist_ms, "instrument_id": instrument_id}
+            found = [_orders(path, format, instrument, fees, header, own, mine)]
         elif fees is None:
             raise ConfigError(
                 f"import --format {format}: fees are required; write zeros where trading is free"
@@ -84,10 +94,10 @@ def read_files(
 def import_files(paths: Sequence[str | Path], out: str | Path, **options: object) -> list[Path]:
     """Read files, then write each as a tape below `out`; returns the paths of the tapes.
 
-    Nothing is written before every file has been read. Options are those of `read_files`: `format` (binance,
-    quotes, trades, bars, fx, parquet), `fees`, `instrument`, `header`, `columns` {our name: their column},
-    `time_unit`, `timezone`, `bar_ns`, `allow_negative`, `assumed_depth_lots`, `floor_ns`, `progress`,
-    `notes`.
+    Nothing is written before every file has been read. Options are those of `read_files`: `format` (one of
+    FORMATS), `fees`, `instrument`, `header`, `columns` {our name: their column}, `time_unit`, `timezone`, `bar_ns`,
+    `allow_negative`, `assumed_depth_lots`, `floor_ns`, `warmup_s`, `persist_ms` (bitstamp), `instrument_id` (mbo),
+    `progress`, `notes`.
 
     Raises DataError for what is wrong with a file (file, row or line, field), ConfigError for what is
     missing here.
@@ -97,6 +107,46 @@ def import_files(paths: Sequence[str | Path], out: str | Path, **options: object
     if len(set(legs)) != len(legs):
         raise ConfigError("import: two files hold the same leg and day; import them apart or join them first")
     return [write_tape(out, tape) for tape in tapes]
+
+
+def _orders(
+    path: str | Path,
+    format: str,  # noqa: A002 - the name users type
+    instrument: Instrument | None,
+    fees: Fees | None,
+    header: Header | None,
+    own: Mapping[str, Any],
+    notes: dict[str, int],
+) -> Tape:
+    """A file of order messages; `own` are the options that one format takes, None where they are not given."""
+    takes = {"bitstamp": ("warmup_s", "persist_ms"), "lobster": (), "mbo": ("instrument_id",)}[format]
+    for name, value in own.items():
+        if value is not None and name not in takes:
+            raise ConfigError(f"import --format {format}: expected no {name} (it has no use for it), got {value}")
+    options = {name: own[name] for name in takes if own[name] is not None}
+    if format == "mbo":
+        from oneprice.market.importers.mbo import import_mbo
+
+        if instrument is None:
+            raise ConfigError("import --format mbo: say the instrument (symbol, underlying, quote, tick, lot, fees)")
+        return import_mbo(path, _with_depth(instrument), header=header, notes=notes, **options)
+    if instrument is None and fees is None:
+        raise ConfigError(f"import --format {format}: fees are required; write zeros where trading is free")
+    if format == "lobster":
+        from oneprice.market.importers.lobster import import_lobster, lobster_instrument
+
+        share = instrument or lobster_instrument(Path(path).name.partition("_")[0].upper(), fees)
+        return import_lobster(path, _with_depth(share), header=header, notes=notes)
+    from oneprice.market.importers.bitstamp import bitstamp_instrument, import_bitstamp
+
+    return import_bitstamp(
+        path, _with_depth(instrument or bitstamp_instrument(fees)), header=header, notes=notes, **options
+    )
+
+
+def _with_depth(instrument: Instrument) -> Instrument:
+    """The instrument with a depth book: 2^14 ticks where it states none."""
+    return instrument if instrument.book_log2 else msgspec.structs.replace(instrument, book_log2=14)
 
 
 def _side(format: str, columns: Mapping[str, str]) -> str:  # noqa: A002 - the name users type

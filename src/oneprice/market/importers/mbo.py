@@ -155,10 +155,8 @@ def mbo_messages(
     if instrument_id is not None:
         if instrument_id not in known:
             raise ConfigError(f"{where}: instrument_id {instrument_id}: expected one of {known[:10].tolist()}")
-        line, records = (
-            line[records["instrument_id"] == instrument_id],
-            records[records["instrument_id"] == instrument_id],
-        )
+        mine = records["instrument_id"] == instrument_id
+        line, records = line[mine], records[mine]
     _refuse(where, line, "flags", (records["flags"] & (F_TOB | F_MBP)) != 0, records["flags"], "order-by-order records")
     action, flags = records["action"], records["flags"]
     known_action = np.isin(action, [*_KIND, b"N"])
@@ -200,10 +198,10 @@ def _ticks(records: np.ndarray, instrument: Instrument, where: str, line: np.nda
         raise ConfigError(f"{where}: tick {instrument.tick} is finer than the 1e-9 of the file")
     none = records["price"] == LONGEST
     price = np.where(none, 0, records["price"])
-    _refuse(
-        where, line, "price", price % int(unit) != 0, price, f"whole multiples of the tick {instrument.tick} (1e-9)"
-    )
-    return price // int(unit)
+    priced = np.isin(records["action"], [b"A", b"M", b"T"])
+    _refuse(where, line, "price", none & priced, records["price"], "a price")
+    _refuse(where, line, "price", price % int(unit) != 0, price, f"multiples of the tick {instrument.tick} (in 1e-9)")
+    return np.where(none, R.NO_PRICE, price // int(unit))
 
 
 def _refuse(where: str, line: np.ndarray, field: str, bad: np.ndarray, values: np.ndarray, expected: str) -> None:
