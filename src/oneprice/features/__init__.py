@@ -10,6 +10,7 @@ _NAMES = {
     "check_fold": "oneprice.features.conformance:check_fold",
     "discover": "oneprice.features.fold:discover",
     "bipower": "oneprice.features.bipower",
+    "boundary": "oneprice.features.boundary",
     "egarch": "oneprice.features.egarch",
     "ewma": "oneprice.features.ewma",
     "ewvar": "oneprice.features.ewvar",

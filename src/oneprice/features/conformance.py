@@ -45,6 +45,8 @@ def sample(
     made["qty"] = rng.integers(1, 500, n) * 0.001
     made["side"] = rng.choice([-1.0, 1.0], n)
     made["stream"] = rng.integers(0, 2, n).astype(np.float64)
+    made["low"] = level - move * (1.0 + 0.1 * rng.random(n))
+    made["high"] = level + move * (1.0 + 0.1 * rng.random(n))
     away = move * np.arange(5)[None, :]
     sizes = rng.integers(1, 500, (2, n, 5)) * 0.001
     made["level_rows"] = np.stack(
