@@ -61,6 +61,11 @@ GROUPS: tuple[Group, ...] = (
         ("econometrics/denmark.csv", "chan/inputData_EWA_EWC_IGE.csv"),
     ),
     Group("micro", "oneprice.study.anchors_micro:micro_anchors", ("binance_l2",)),
+    Group(
+        "orders",
+        "oneprice.study.anchors_orders:order_anchors",
+        ("bitstamp_l3/2015-05-01.log.xz", "lobster/amzn_l1_20120621.parquet"),
+    ),
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
     Group("capital", "oneprice.study.anchors_capital:capital_anchors"),
     Group("quoting", "oneprice.study.anchors_quoting:quoting_anchors"),

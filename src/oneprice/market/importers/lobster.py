@@ -85,6 +85,16 @@ def import_lobster(
     return make_tape(instrument, events, header=header or _header(path, day))
 
 
+def shown_of(
+    path: str | Path, instrument: Instrument, *, day: date | None = None, timezone: str = ZONE
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a file shows after each message: stamps int64[n] (UTC ns) and int64[n, 2, levels, 2], see `rows_of`."""
+    path = Path(path)
+    columns, shown, found = _read_parquet(path) if path.suffix == ".parquet" else _read_pair(path)
+    midnight = _midnight(day or found or date(1970, 1, 1), timezone)
+    return midnight + np.rint(columns["time"] * 1e9).astype(np.int64), _shown(path, shown, instrument)
+
+
 def _messages(
     path: Path, c: dict[str, np.ndarray], instrument: Instrument, midnight_ns: int, notes: dict[str, int] | None
 ) -> tuple[np.ndarray, np.ndarray]:
