@@ -9,6 +9,10 @@ of another kind. The range is the one with the most arrivals among those a fit i
 touch and quantiles of the reaches that went through it, far ends those that a half to a hundredth of the arrivals from
 the near end on went beyond. Where every range is refused, the widest is returned with its reason. Choosing makes
 intervals a little too narrow.
+
+Where hardly an order goes through the touch, distances are told apart by nothing but the changing spread, and k would
+be how activity goes with the spread, not how far orders reach: such a tape is refused too. (On a venue that stamps the
+prints of one order apart, join them: `join_ns`.)
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from oneprice.core.errors import DataError
 from oneprice.signals.intensity.count import Counts
 from oneprice.signals.intensity.fit import MIN_ARRIVALS, Cells, Intensity, fit_cells
 
+MIN_THROUGH = 50  # arrivals that went deeper than the touch they met
 NEARER = (0.0, 0.1, 0.25, 0.5)  # share of the arrivals that went through the touch and stopped before the near end
 BEYOND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # share of those at or beyond the near end that pass the far end
 
@@ -102,4 +107,9 @@ def fit_range(counts: Counts, near: int, far: int) -> Intensity:
         h * counts.half_tick, end, exposed.sum(axis=0), starts, by_block.sum(axis=0), True, exposed, by_block,
         len(counts.reach), float(h[inner - 1] * counts.half_tick),
     )  # fmt: skip
-    return msgspec.structs.replace(fit_cells(cells), near=float(h[0] * counts.half_tick))
+    found = msgspec.structs.replace(fit_cells(cells), near=float(h[0] * counts.half_tick))
+    through = int((counts.reach[hit] > counts.spread[hit]).sum())
+    if through >= MIN_THROUGH:
+        return found
+    why = f"{through} arrivals went through the touch, expected at least {MIN_THROUGH}: the rest tells nothing of depth"
+    return msgspec.structs.replace(found, refused="; ".join(filter(None, [found.refused, why])))
