@@ -20,13 +20,14 @@ from oneprice.market.tape import Tape
 from oneprice.modes.fit import Fit
 from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
+from oneprice.signals.drift import watch
 from oneprice.signals.slots import Slot, pack
 from oneprice.strategies import stat_arb
 from oneprice.study.walk_forward import bar_limits, bar_policy
 
 DAY = 86_400_000_000_000
 FREE = Fees(maker_bp=0, taker_bp=0)
-QUIET = stat_arb(cusum_h=1e6, growth_h=1e6, fan_width=90.0)  # monitors that never fire
+QUIET = stat_arb(**watch.SILENT, fan_width=90.0)  # monitors that never fire
 
 
 def tied(rng: np.random.Generator, n: int, beta: float = 1.0, kappa: float = 0.1, noise: float = 0.01) -> np.ndarray:

@@ -18,6 +18,7 @@ from oneprice.modes.replay import replay
 from oneprice.modes.rerun import rerun
 from oneprice.risk.limits import Limits
 from oneprice.signals import spread as spreads
+from oneprice.signals.drift import watch
 from oneprice.signals.slots import SLOT, Slot, pack
 from oneprice.strategies import stat_arb
 
@@ -202,7 +203,7 @@ def test_the_fan_stops_a_spread_that_does_not_revert() -> None:
     z = flat_then(*[2.0, 2.05] * 25)
     prices = made(step_panel(z), NAMES)
     patient = slot(NAMES, (1, -1), kappa=0.15, kappa_se=0.01)
-    fan = stat_arb(cusum_h=1e6, growth_h=1e6, fan_width=1.7, fan_steps=3)
+    fan = stat_arb(**watch.SILENT, fan_width=1.7, fan_steps=3)
     run, _ = run_slots(prices, {20: [patient]}, fan)
     rows = [t for t, leg, _ in fills_of(run, prices) if leg == 0]
     assert len(rows) == 2 and 5 < rows[1] - rows[0] < 35
@@ -221,7 +222,7 @@ def test_a_monitor_closes_the_trade_and_asks_for_a_fit() -> None:
     close[180:, 0] *= np.exp(0.02 * np.minimum(np.arange(120), 10))  # two sigmas of its shocks a bar, for ten bars
     prices = made(close, NAMES)
     one = slot(NAMES, (1, -1), sigma=0.0235)
-    run, _ = run_slots(prices, {20: [one]}, stat_arb(cusum_h=8.0))
+    run, _ = run_slots(prices, {20: [one]}, stat_arb(**{**watch.SILENT, "cusum_h": 8.0}))
     st = state_of(run, one)
     asked = run.rows[run.rows["kind"] == 10]
     assert st["broken"] == 1 and len(asked) >= 1

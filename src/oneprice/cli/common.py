@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from oneprice.cli.options import VERBS, in_options
 from oneprice.core.errors import ConfigError, OnePriceError
 
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
@@ -31,6 +32,8 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except OnePriceError as error:
+            if function.__name__ in VERBS:
+                error = type(error)(in_options(str(error), function))
             fail(error, as_json=bool(kwargs.get("as_json")))
         except KeyboardInterrupt:
             typer.echo("stopped by Ctrl-C", err=True)

@@ -1,4 +1,4 @@
-"""`oneprice fit`: a strategy's model from data: pairs that survive the tries, or what a maker must know of a tape."""
+"""`oneprice fit`: a model from data: relations that survive the tries, or what a maker must know of a tape."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ SPACE = Annotated[str, typer.Option(help="log: ratios of value; level: ratios of
 FAMILY = Annotated[str, typer.Option(help="panel (all pairs are one family), clusters, or a CSV of symbol,group.")]
 LEVEL = Annotated[float, typer.Option("--false-discovery", help="Rate of false discoveries allowed.")]
 LAGS = Annotated[str, typer.Option(help="A number fixed in advance, aic or bic.")]
-MOST = Annotated[int, typer.Option("--most-pairs", help="Pairs traded at once.")]
-EACH = Annotated[float, typer.Option("--pair-capital", help="Most gross value of one pair.")]
+MOST = Annotated[int, typer.Option("--most-pairs", help="Relations traded at once.")]
+EACH = Annotated[float, typer.Option("--pair-capital", help="Most gross value of one relation.")]
 SLIP = Annotated[float, typer.Option("--slippage-bp", help="Assumed on each fill, basis points.")]
 ALIGN = Annotated[str, typer.Option(help="intersection, as_of or union of unequal calendars.")]
+MOST_LEGS = Annotated[int, typer.Option("--most-legs", help="Of a relation, 2 to 4; 2: pairs alone.")]
+HEDGE = Annotated[str, typer.Option(help="Of pairs: auto (by BIC on the window), static or dynamic.")]
+SORT = Annotated[bool, typer.Option("--sort", help="Sort the rows by time.")]
+TIME = Annotated[str | None, typer.Option("--time-column", help="Name of the column of times, if it is not plain.")]
+FORMAT = Annotated[str | None, typer.Option(help="Of times that are text, e.g. %m/%d/%Y.")]
+SYMBOLS = Annotated[str | None, typer.Option(help="Series to read, e.g. AAPL,MSFT; all by default.")]
 
 
 @verb
@@ -36,13 +42,20 @@ def fit(
     pair_capital: EACH = 100_000.0,
     fees: inputs.FEES = None,
     slippage_bp: SLIP = 1.0,
+    most_legs: MOST_LEGS = 4,
+    hedge: HEDGE = "auto",
     align: ALIGN = "intersection",
+    sort: SORT = False,
+    time_column: TIME = None,
+    time_format: FORMAT = None,
+    symbols: SYMBOLS = None,
     tape: making.TAPE = None,
     legs: inputs.LEGS = None,
     days: inputs.DAYS = None,
     near: making.NEAR = None,
     far: making.FAR = None,
     join_ms: making.JOIN = 1.0,
+    first: making.FIRST = "",
     page: making.PAGE = None,
     out: Annotated[Path | None, typer.Option(help="File for the model. None: it is only printed.")] = None,
     as_json: JSON = False,
@@ -51,26 +64,27 @@ def fit(
 
     Example: oneprice fit stat_arb prices.parquet --train 3y --fees 0,5 --out model.json
 
-    Example: oneprice fit market_making --tape tapes --leg perp:BTC-USDT --out model.json
+    Example: oneprice fit market_making --tape tapes --leg perp:BTC-USDT --first 1h --out model.json
     """
     from oneprice.study.model_file import fit_model
 
     chosen = inputs.strategy_of(strategy)
     if making.quotes_model(chosen):
         making.fit_making(
-            strategy, tape, legs=legs, days=days, near=near, far=far, join_ms=join_ms, page=page, out=out,
-            as_json=as_json,
+            strategy, tape, legs=legs, days=days, near=near, far=far, join_ms=join_ms, first=first,
+            page=page, out=out, as_json=as_json,
         )  # fmt: skip
         return
     model_of(chosen)
     if prices is None:
         raise ConfigError(f"fit {strategy}: expected a table of prices (CSV or Parquet), got none")
-    select = selection(space, family, false_discovery, number(lags), most_pairs, pair_capital)
+    select = selection(
+        space, family, false_discovery, number(lags), most_pairs, pair_capital, most_legs=most_legs, hedge=hedge
+    )
+    panel = panel_of(prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols)
     with progress("fit", quiet=as_json) as tick:
         tick(0, 0)
-        model = fit_model(
-            chosen, panel_of(prices, align), train=train, select=select, cost_bp=fill_cost(fees, slippage_bp)
-        )
+        model = fit_model(chosen, panel, train=train, select=select, cost_bp=fill_cost(fees, slippage_bp))
     if out is not None:
         model.write(out)
     if as_json:
@@ -81,14 +95,15 @@ def fit(
         typer.echo(f"wrote {out}; `oneprice replay later.parquet --strategy {strategy} --model {out}` trades it")
 
 
-def panel_of(path: Path, align: str) -> Any:
-    """The panel of a table of prices."""
+def panel_of(path: Path, align: str, *, symbols: str | None = None, **words: Any) -> Any:
+    """The panel of a table of prices; `words` as for `load`."""
     from oneprice.market.prices import load
 
-    return load(path, align=align)
+    named = [s.strip() for s in symbols.split(",")] if symbols else None
+    return load(path, align=align, symbols=named, **words)
 
 
-def selection(space: str, family: str, level: float, lags: Any, most_pairs: int, capital: float) -> Any:
+def selection(space: str, family: str, level: float, lags: Any, most_pairs: int, capital: float, **words: Any) -> Any:
     """A PairSelection of the command line's words."""
     from oneprice.cli.screen import _family
     from oneprice.study.walk_fit import PairSelection
@@ -96,7 +111,9 @@ def selection(space: str, family: str, level: float, lags: Any, most_pairs: int,
     groups = None if family == "panel" else _family(family)
     if groups == "grid":
         raise ConfigError("--family: expected panel, clusters or a CSV: a grid is only a ranking (oneprice screen)")
-    return PairSelection(space=space, family=groups, level=level, lags=lags, most_pairs=most_pairs, capital=capital)
+    return PairSelection(
+        space=space, family=groups, level=level, lags=lags, most_pairs=most_pairs, capital=capital, **words
+    )
 
 
 def fill_cost(fees: str | None, slippage_bp: float) -> float:

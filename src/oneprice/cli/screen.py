@@ -37,6 +37,11 @@ def screen(
         bool, typer.Option(help="Also say what a screen of this length finds in worlds of known pairs.")
     ] = False,
     align: Annotated[str, typer.Option(help="intersection, as_of or union of unequal calendars.")] = "intersection",
+    sort: Annotated[bool, typer.Option("--sort", help="Sort the rows by time.")] = False,
+    time_column: Annotated[
+        str | None, typer.Option("--time-column", help="Name of the column of times, if it is not plain.")
+    ] = None,
+    symbols: Annotated[str | None, typer.Option(help="Series to read, e.g. AAPL,MSFT; all by default.")] = None,
     time_format: Annotated[str | None, typer.Option(help="Of times that are text, e.g. %m/%d/%Y.")] = None,
     about: Annotated[
         list[str] | None, typer.Option("--about", help="What is known of the data, e.g. adjusted=splits; repeat.")
@@ -58,7 +63,10 @@ def screen(
     from oneprice.study.screen import screen as study
 
     header = {k: str(v) for k, v in pairs(about, what="--about").items()}
-    panel = load(prices, align=align, time_format=time_format, header=header or None)
+    panel = load(
+        prices, align=align, time_format=time_format, header=header or None, sort=sort, time=time_column,
+        symbols=[s.strip() for s in symbols.split(",")] if symbols else None,
+    )  # fmt: skip
     with progress("screen", quiet=as_json) as tick, _pool(jobs) as pool:
         found = study(
             panel,

@@ -34,8 +34,14 @@ def walk(
     ban: Annotated[
         list[str] | None, typer.Option("--ban", help="FIRST..LAST:SYMBOL,SYMBOL: no short sales; repeat.")
     ] = None,
+    most_legs: words.MOST_LEGS = 4,
+    hedge: words.HEDGE = "auto",
     tries: Annotated[int, typer.Option(help="Walk-forwards looked at on these prices, this one included.")] = 1,
     align: words.ALIGN = "union",
+    sort: words.SORT = False,
+    time_column: words.TIME = None,
+    time_format: words.FORMAT = None,
+    symbols: words.SYMBOLS = None,
     limits: inputs.LIMITS = None,
     seed: inputs.SEED = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for journal, walk.json and walk.html.")] = None,
@@ -50,14 +56,17 @@ def walk(
     chosen = inputs.strategy_of(strategy, settings)
     words.model_of(chosen)
     words.fill_cost(fees, slippage_bp)
-    panel = words.panel_of(prices, align)
+    panel = words.panel_of(prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols)
+    select = words.selection(
+        space, family, false_discovery, number(lags), most_pairs, pair_capital, most_legs=most_legs, hedge=hedge
+    )
     with progress("walk", quiet=as_json) as tick:
         found = walk_forward(
             chosen,
             panel,
             train=train,
             step=step,
-            select=words.selection(space, family, false_discovery, number(lags), most_pairs, pair_capital),
+            select=select,
             fees=inputs.fees_of(fees),
             limits=inputs.limits_of(limits) if limits else None,
             capital=capital,

@@ -113,16 +113,18 @@ def pair_section(page: dict[str, Any]) -> str:
             row_at = np.minimum(np.searchsorted(x, at), len(x) - 1)
             marks.append(Mark(label, at, page["net"][row_at], shape, colour))
     plot = Plot(plot.title, plot.unit, plot.lines, marks=marks, zero=True)
-    columns = ["fitted", "why", "weights", "half-life", "sigma", "entry", "exit"]
+    columns = ["fitted", "why", "hedge", "weights", "half-life", "sigma", "entry", "exit"]
     rows = [
         [
-            time_text(f["at_ns"])[:10], f["why"], ", ".join(f"{w:.4f}" for w in f["weights"]),
+            time_text(f["at_ns"])[:10], ": ".join(x for x in (f["why"], f["asked"]) if x),
+            "dynamic" if f["dynamic"] else "static", ", ".join(f"{w:.4f}" for w in f["weights"]),
             f"{math.log(2.0) / f['kappa']:.1f}", f"{f['sigma']:.4g}", f"{f['entry']:.2f}", f"{f['exit']:.2f}",
         ]
         for f in page["fits"]
     ]  # fmt: skip
     lead = (
-        f"{row['trades']} trades, {row['won']} won, gross {row['gross']:,.0f}, net {row['net']:,.0f} ({row['space']})"
+        f"{row['trades']} trades, {row['won']} won, {row['open']} open at the end, gross {row['gross']:,.0f}, "
+        f"net {row['net']:,.0f} ({row['space']})"
     )
     return _section(name, f"<p>{escape(lead)}</p>{_chart(plot)}{_table((columns, rows), '')}")
 

@@ -96,9 +96,7 @@ def _add(orders: Any, kind: int, key: int) -> int:
 
 
 @njit
-def package_begin(
-    orders: Any, key: int, qty: float, maker: int = -1, timeout_ns: int = 0, reduce: bool = False
-) -> int:
+def package_begin(orders: Any, key: int, qty: float, maker: int = -1, timeout_ns: int = 0, reduce: bool = False) -> int:
     """Begin a package of `qty` underlying units; returns its handle for `package_leg` (-1: the list is full).
 
     `maker` is the leg to post first (-1: all legs at once as marketable limits), `timeout_ns` how long it
@@ -194,13 +192,16 @@ def cancel_all(orders: Any) -> None:
 
 
 @njit
-def refit(orders: Any, key: int = 0) -> None:
+def refit(orders: Any, key: int = 0, why: int = 0) -> None:
     """Ask for a fit of this strategy's model on what was received up to now; it comes back as a MODEL event.
 
     The fits of a run that take requests (`Fit.on_request`) of this `key` answer; a request within their
-    `min_gap_ns` of the fit before is ignored and counted. Asking is written down as a REFIT row.
+    `min_gap_ns` of the fit before is ignored and counted. Asking is written down as a REFIT row; `why` (0 to 65535) is
+    a word of the strategy's own that goes into it, such as the monitor that fired.
     """
-    _add(orders, I_REFIT, key)
+    i = _add(orders, I_REFIT, key)
+    if i >= 0:
+        orders.intent[i].bits = why
 
 
 def new_intents() -> np.recarray:

@@ -89,6 +89,7 @@ def _on_refit(s: Any, k: int, it: Any) -> None:
     row = emit(s, REFIT)
     row.a = it.key
     row.b = s.blotter.n_fit_requests
+    row.aux = it.bits & 0xFFFF
     row.leg = -1
     row.strategy = k
 
@@ -127,13 +128,7 @@ def _ticks_ok(price: float, leg: Any) -> bool:
 @njit
 def _on_quote(s: Any, k: int, it: Any) -> None:
     i = _leg_of(s, k, it.leg)
-    if (
-        i < 0
-        or (it.side != BUY and it.side != SELL)
-        or not (it.qty >= 0.0)
-        or it.bits < 0
-        or it.bits > MAX_TIF
-    ):
+    if i < 0 or (it.side != BUY and it.side != SELL) or not (it.qty >= 0.0) or it.bits < 0 or it.bits > MAX_TIF:
         _bad(s, k, it, R_BAD_INTENT)
         return
     if it.qty == 0.0:

@@ -14,6 +14,7 @@ SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 
 SPLIT_TOLERANCE = 0.04  # of the log ratio: the share's own move on the day of a split
 QUIET_MARKET = 0.03  # median move of the panel above which a jump is no split
 STALE_SHARE = 0.5
+JUMP = 20.0  # robust deviations of its own moves: one step of a series that is not positive throughout
 SAME = 1e-9  # relative distance below which two series are one
 
 
@@ -25,7 +26,7 @@ class Excluded(msgspec.Struct, frozen=True):
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """Something suspicious in a series that stays: `kind` is split, stale or non-positive."""
+    """Something suspicious in a series that stays: `kind` is split, jump, stale or non-positive."""
 
     symbol: str
     kind: str
@@ -96,7 +97,7 @@ def _twin(name: str, factor: float) -> str:
 
 def flags(names: list[str], time_ns: np.ndarray, close: np.ndarray) -> list[Flag]:
     """Suspected splits, stale series and prices at or below zero, in the order of the series."""
-    found = [*split_flags(names, time_ns, close), *stale_flags(names, close)]
+    found = [*split_flags(names, time_ns, close), *jump_flags(names, time_ns, close), *stale_flags(names, close)]
     for i in np.flatnonzero((close <= 0).any(axis=0)):
         t = int(np.flatnonzero(close[:, i] <= 0)[0])
         text = f"{close[t, i]:g} at {time_text(time_ns[t])}: only space='level' can use it"
@@ -109,13 +110,17 @@ def split_flags(names: list[str], time_ns: np.ndarray, close: np.ndarray) -> lis
     """One-step ratios near 2, 3, 1/2, ... at a time when the panel as a whole stood still.
 
     The ratio must be far outside the series' own moves (ten times their robust deviation), so that a wild series is
-    not taken for one that splits every week.
+    not taken for one that splits every week. A series that is not positive throughout has no ratios: near zero any
+    step is one of 2. `jump_flags` looks at it.
     """
-    safe = np.where(close > 0, close, np.nan)
+    safe = np.where(~(close <= 0).any(axis=0) & (close > 0), close, np.nan)
     move = np.diff(np.log(safe), axis=0)
     if not move.size:
         return []
-    market = move[:, ::-1] if move.shape[1] == 2 else _row_median(move)[:, None]  # of two, the other
+    some = np.flatnonzero(np.isfinite(move).any(axis=0))
+    market = np.zeros_like(move) if len(some) < 2 else np.repeat(_row_median(move)[:, None], move.shape[1], axis=1)
+    if len(some) == 2:  # of two, the other
+        market[:, some] = move[:, some[::-1]]
     own = move - market
     spread = 1.4826 * _row_median(np.abs(own).T)
     near = np.abs(np.abs(own)[:, :, None] - np.log(SPLITS)).min(axis=2) if own.size < 1e6 else _nearest(own)
@@ -124,6 +129,31 @@ def split_flags(names: list[str], time_ns: np.ndarray, close: np.ndarray) -> lis
     for t, i in np.argwhere(hit):
         ratio = float(np.exp(own[t, i]))
         out.append(Flag(names[i], "split", f"ratio {ratio:.4g} at {time_text(time_ns[t + 1])} (row {t + 1})"))
+    return out
+
+
+def jump_flags(names: list[str], time_ns: np.ndarray, close: np.ndarray) -> list[Flag]:
+    """Shifts beyond JUMP robust deviations in one step that last, of series that are zero or below somewhere.
+
+    A shift that the next step takes back by half is one odd price, not a change of the unit.
+    """
+    out = []
+    for i in np.flatnonzero((close <= 0).any(axis=0)):
+        step = np.diff(close[:, i])
+        good = np.isfinite(step)
+        if not good.any():
+            continue
+        middle = float(np.median(step[good]))
+        spread = 1.4826 * float(np.median(np.abs(step[good] - middle)))
+        if spread > 0.0:
+            move = np.where(good, step, 0.0)
+            back = np.append(-move[1:] / np.where(move[:-1] == 0.0, np.inf, move[:-1]), 0.0)
+            far = good & (np.abs(move - middle) > JUMP * spread)
+            hit = far & (back < 0.5)
+            hit[1:] &= ~(far[:-1] & (np.sign(move[1:]) != np.sign(move[:-1])))
+            for t in np.flatnonzero(hit):
+                when = f"{time_text(time_ns[t + 1])} (row {t + 1})"
+                out.append(Flag(names[i], "jump", f"{step[t]:+.4g} in one step at {when}, above {JUMP:g} of its moves"))
     return out
 
 

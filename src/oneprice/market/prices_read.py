@@ -25,6 +25,7 @@ ISO = (
 )
 ZONED = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z")
 SLASHED = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y")
+PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 DAY_NS = 86_400_000_000_000
 
 
@@ -285,7 +286,7 @@ def _numbers(column: Any, source: str) -> np.ndarray:
         given = column.drop_nulls()
         if len(given) == 0:  # a column of a CSV without one value reads as text
             return np.full(len(column), np.nan)
-        bad = given.cast(pl.Float64, strict=False).is_null() if column.dtype == pl.String else None
+        bad = ~given.str.strip_chars().str.contains(PLAIN) if column.dtype == pl.String else None  # "Nan" is text too
         shown = given.filter(bad)[0] if bad is not None and bad.any() else given[0]
         row = int((column == shown).arg_max() or 0)
         raise DataError(

@@ -13,7 +13,7 @@ from typing import Any
 from oneprice.core.jit import njit
 from oneprice.features import kalman_hedge
 from oneprice.signals import capital as sizing
-from oneprice.signals.drift import cusum, fan, residual
+from oneprice.signals.drift import fan, watch
 from oneprice.signals.slots import LOG, N_BOOK, N_SLOTS
 
 ASK_STEPS = 20
@@ -46,12 +46,13 @@ def copy_slot(to: Any, new: Any) -> None:
     for j in range(len(to.leg)):
         to.leg[j] = new.leg[j]
         to.weight[j] = new.weight[j]
-    to.space, to.dynamic = new.space, new.dynamic
+    to.space, to.dynamic, to.pivot = new.space, new.dynamic, new.pivot
     to.centre, to.sigma, to.kappa, to.kappa_se = new.centre, new.sigma, new.kappa, new.kappa_se
     to.entry, to.exit, to.stop, to.hold_steps = new.entry, new.exit, new.stop, new.hold_steps
     to.step_ns, to.capital, to.rebalance = new.step_ns, new.capital, new.rebalance
     to.strength, to.liquidity = new.strength, new.liquidity
     to.q_beta, to.q_mu, to.beta_se, to.mature_ns = new.q_beta, new.q_mu, new.beta_se, new.mature_ns
+    to.spread_se, to.beta_spread_cov = new.spread_se, new.beta_spread_cov
 
 
 @njit
@@ -63,8 +64,7 @@ def adopt(st: Any, new: Any) -> None:
             st.mark[j] = math.nan
     copy_slot(st.slot, new)
     st.hedge.n, st.hedge.known = 0, 0
-    st.cusum.up, st.cusum.down, st.cusum.n_up, st.cusum.n_down, st.cusum.alarm = 0.0, 0.0, 0, 0, 0.0
-    st.residual.up, st.residual.n_up, st.residual.n, st.residual.sum_sq, st.residual.alarm = 0.0, 0, 0, 0.0, 0.0
+    watch.clear(st.watch)
     fan.enter(st.fan, 0.0)
     st.z = math.nan
     st.side, st.steps, st.losses, st.broken, st.gone, st.asked = 0, 0, 0, 0, 0, 0
@@ -204,8 +204,7 @@ def observe(m: Any, k: int, legs: Any, p: Any) -> None:
         st.steps += 1
         cv = slot.kappa_se / slot.kappa
         fan.step(st.fan, z, slot.kappa, cv, p.fan_width, p.fan_steps, 1)
-    cusum.step(st.cusum, shock, p.cusum_k, p.cusum_h, 1)
-    residual.step(st.residual, shock, p.growth, p.growth_h, 1)
+    st.broken |= watch.step(st.watch, shock, p)
 
 
 @njit
@@ -217,10 +216,12 @@ def _follow(st: Any, legs: Any, law: Any) -> float:
     if slot.space == LOG:
         y = math.log(y)
         x = math.log(x)
+    x -= slot.pivot
     h = st.hedge
     if h.n == 0:
         spread = y + slot.weight[1] * x - slot.centre
-        kalman_hedge.start(h, y, x, -slot.weight[1], slot.beta_se, spread, 0.0)
+        kalman_hedge.start(h, y, x, -slot.weight[1], slot.beta_se, spread, slot.spread_se)
+        h.beta_spread_cov = slot.beta_spread_cov
         return math.nan
     kalman_hedge.step(h, y, x, slot.q_beta, slot.q_mu, law[0], law[1])
     slot.weight[1] = -h.beta
@@ -280,8 +281,6 @@ def decide(st: Any, legs: Any, p: Any) -> int:
         st.side = 0
     if st.side == 0 and idle:  # not before: the last step of a trade ends with its fill, not with the wish
         st.owns = 0
-    if st.cusum.alarm > 0.0 or st.residual.alarm > 0.0:
-        st.broken = 1
     stopped = False
     if st.side != 0:
         stopped = (slot.stop > 0.0 and -st.side * z >= slot.stop) or st.fan.alarm > 0.0
@@ -291,7 +290,7 @@ def decide(st: Any, legs: Any, p: Any) -> int:
             st.losses += 1
             st.rearm = 1
             if st.losses >= STOPS:
-                st.broken = 1
+                st.broken |= watch.FAN if st.fan.alarm > 0.0 else watch.STOP
         home = st.side * z >= -slot.exit
         st.losses = 0 if home else st.losses
         if home or stopped or late or st.broken != 0 or st.gone != 0:
@@ -322,7 +321,7 @@ def enter(m: Any, k: int, legs: Any, p: Any) -> None:
     for j in range(st.slot.n_legs):
         w = abs(st.slot.weight[j])
         total += w if st.slot.space == LOG else w * abs(legs[st.slot.leg[j]].mid)
-    value = gross_value(m, k, total, round_trip_bp(st, legs, p.slip_bp), p) if legs_free(m, k, legs) else 0.0
+    value = gross_value(m, k, legs, total, round_trip_bp(st, legs, p.slip_bp), p) if legs_free(m, k, legs) else 0.0
     if value <= 0.0:
         st.side = 0
         return
@@ -333,9 +332,23 @@ def enter(m: Any, k: int, legs: Any, p: Any) -> None:
 
 
 @njit
-def gross_value(m: Any, k: int, total: float, cost_bp: float, p: Any) -> float:
+def shown_value(st: Any, legs: Any, total: float) -> float:
+    """Gross value of a trade of `st.side` that takes all that the touch shows of its thinnest leg."""
+    least = math.inf
+    for j in range(st.slot.n_legs):
+        v = legs[st.slot.leg[j]]
+        w = st.side * st.slot.weight[j]
+        share = abs(w) * (1.0 if st.slot.space == LOG else abs(v.mid)) / total
+        qty = v.ask_qty if w > 0.0 else v.bid_qty
+        least = min(least, qty * abs(v.mid) / share)
+    return least
+
+
+@njit
+def gross_value(m: Any, k: int, legs: Any, total: float, cost_bp: float, p: Any) -> float:
     """Gross value of a trade of slot k: what its signal deserves of the surplus (`signals/capital.py`), at most its
-    capital and its share of what its legs trade. Without `wealth` the signal and drawdowns have no say.
+    capital, its share of what its legs trade and, on ticks, of what their touches show. Without `wealth` the signal
+    and drawdowns have no say.
     """
     slot = m.book[k].slot
     cap = slot.capital * slot.strength
@@ -346,6 +359,8 @@ def gross_value(m: Any, k: int, total: float, cost_bp: float, p: Any) -> float:
             thick = max(thick, abs(slot.weight[j]))
             weights += abs(slot.weight[j])
         cap = min(cap, p.participation * slot.liquidity * weights / thick)
+    if slot.step_ns > 0:
+        cap = min(cap, p.depth * shown_value(m.book[k], legs, total))
     if p.wealth <= 0.0:
         return cap
     sigma = slot.sigma / total

@@ -21,7 +21,7 @@ import numpy as np
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.records import record
 from oneprice.features import kalman_hedge
-from oneprice.signals.drift import cusum, fan, residual
+from oneprice.signals.drift import fan, watch
 
 N_SLOTS = 16  # in a model
 N_BOOK = 32  # in memory: those of the model, and those that are still being closed
@@ -38,7 +38,11 @@ SLOT = record(
         ("weight", "f8", (N_SLOT_LEGS,)),
         ("space", "i8"),  # LOG or LEVEL
         ("dynamic", "i8"),  # 1: weight[1] and the centre follow `kalman_hedge` (two legs, weight[0] = 1)
-        ("centre", "f8"),  # of the spread, in its units
+        ("pivot", "f8"),  # dynamic hedge: the second leg's price (or its log) around which beta turns
+        (
+            "centre",
+            "f8",
+        ),  # of the spread, in its units; dynamic hedge: of the first leg where the second is at its pivot
         ("sigma", "f8"),  # stationary standard deviation of the spread
         ("kappa", "f8"),  # reversion a step
         ("kappa_se", "f8"),
@@ -54,6 +58,8 @@ SLOT = record(
         ("q_beta", "f8"),  # dynamic hedge: variances a step of beta and mu
         ("q_mu", "f8"),
         ("beta_se", "f8"),
+        ("spread_se", "f8"),  # dynamic hedge: of the spread as the fit left it, and its covariance with beta
+        ("beta_spread_cov", "f8"),
         ("mature_ns", "i8"),  # no entry before this time; 0: at once
     ]
 )
@@ -63,8 +69,7 @@ STATE = record(
         ("slot", SLOT),  # as it is in force
         ("hedge", kalman_hedge.STATE),
         ("fan", fan.STATE),
-        ("cusum", cusum.STATE),
-        ("residual", residual.STATE),
+        ("watch", watch.STATE),
         ("seen_ns", "i8"),  # when it was last looked at
         ("z", "f8"),
         ("side", "i8"),  # wanted: 1 long the spread, -1 short, 0 none
@@ -72,7 +77,7 @@ STATE = record(
         ("scale", "f8"),  # of the open trade: value (log) or units (level) a unit of weight
         ("rearm", "i8"),  # after a stop: 1 until the spread has been at its centre
         ("owns", "i8"),  # 1: what its legs hold is its own, from an entry until they are flat again
-        ("broken", "i8"),  # a monitor fired: no entry until a new version
+        ("broken", "i8"),  # bits of `watch.ASKERS` that fired: no entry until a new version
         ("gone", "i8"),  # not in the model any more
         ("asked", "i8"),  # steps since a monitor fired
         ("pnl", "f8"),  # marked at what was seen, quote currency
@@ -92,7 +97,9 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `weights` belong to `space`: shares of the notional ("log") or units a unit of spread ("level"). `centre` and
     `sigma` are of the spread in that space, `kappa` and `kappa_se` a step, `entry`, `exit` and `stop` in sigmas,
-    `capital` the most gross value of a position. Raises ConfigError for what cannot be traded.
+    `capital` the most gross value of a position. With a dynamic hedge the spread is y - beta (x - pivot) - centre: the
+    ratio turns around the pivot (the middle of what was fitted), not around a price of 1. Raises ConfigError for what
+    cannot be traded.
     """
 
     symbols: tuple[str, ...]
@@ -112,9 +119,12 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     strength: float = 1.0
     liquidity: float = 0.0
     dynamic: bool = False
+    pivot: float = 0.0
     q_beta: float = 0.0
     q_mu: float = 0.0
     beta_se: float = 0.0
+    spread_se: float = 0.0
+    beta_spread_cov: float = 0.0
 
     def __post_init__(self) -> None:
         where = f"slot {'/'.join(self.symbols)}"
@@ -130,13 +140,16 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ConfigError(f"{where}: {name}: expected more than 0, got {value}")
         for name in (
             "kappa_se", "stop", "hold_steps", "step_ns", "rebalance", "strength", "liquidity", "q_beta", "q_mu",
-            "beta_se",
+            "beta_se", "spread_se",
         ):  # fmt: skip
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ConfigError(f"{where}: {name}: expected 0 or more, got {value}")
-        if not (math.isfinite(self.centre) and math.isfinite(self.exit) and self.exit < self.entry):
-            raise ConfigError(f"{where}: expected a finite centre and exit < entry {self.entry}, got exit {self.exit}")
+        finite = all(math.isfinite(v) for v in (self.centre, self.exit, self.pivot, self.beta_spread_cov))
+        if not (finite and self.exit < self.entry):
+            raise ConfigError(
+                f"{where}: expected a finite centre and pivot, exit < entry {self.entry}, got exit {self.exit}"
+            )
         if self.stop and self.stop <= self.entry:
             raise ConfigError(f"{where}: stop: expected more than entry = {self.entry} (or 0), got {self.stop}")
         if self.dynamic and (len(self.symbols) != 2 or self.weights[0] != 1.0):
@@ -177,7 +190,8 @@ def pack(slots: Sequence[Slot], symbols: Sequence[str], version: int, *, fit_ns:
         row["dynamic"] = int(slot.dynamic)
         for name in (
             "centre", "sigma", "kappa", "kappa_se", "entry", "exit", "stop", "hold_steps", "step_ns",
-            "capital", "rebalance", "strength", "liquidity", "q_beta", "q_mu", "beta_se",
+            "capital", "rebalance", "strength", "liquidity", "q_beta", "q_mu", "beta_se", "pivot",
+            "spread_se", "beta_spread_cov",
         ):  # fmt: skip
             row[name] = getattr(slot, name)
     return {"fit_ns": fit_ns, "slots": rows}

@@ -36,15 +36,21 @@ from oneprice.signals.slots import N_BOOK, STATE
     band_bp=500.0,  # how much worse than the quote a leg may fill
     fan_width=2.5,  # the fan of z after an entry: its width in deviations...
     fan_steps=3,  # ...and the steps in a row outside that stop the trade
-    cusum_k=0.5,  # shift of the innovations: reference and limit
+    cusum_k=0.5,  # monitors of the shocks, limits for one false alarm in 2,000 steps of all five; a limit of 0: off
     cusum_h=7.0,
-    growth=2.0,  # growth of their variance: factor and limit
+    growth=2.0,  # of the variance
     growth_h=25.0,
+    page_delta=0.25,
+    page_h=16.0,
+    adwin_delta=0.002,
+    bocpd_hazard=0.004,
+    bocpd_limit=0.86,
     wealth=0.0,  # of the account at the start; 0: positions are a slot's capital, whatever signal and drawdown
     shrink=0.25,  # share of Kelly
     most=1.0,  # gross value of a position a unit of surplus, at most
     floor=0.8,  # of the highest wealth; what is above it is the surplus
     participation=0.05,  # of what the thinnest leg trades a step, where the slot knows it
+    depth=1.0,  # on ticks: of what the touch of the thinnest leg shows
     memory={"model": SLOTS, "book": (STATE, (N_BOOK,)), "purse": PURSE, "earned": "f8", "waiting": "i8"},
     exit="converge",
 )
@@ -70,7 +76,7 @@ def stat_arb(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
             st.seen_ns = legs[st.slot.leg[0]].venue_ns if kind == BAR else event.receive_ns
             observe(m, k, legs, p)
             if decide(st, legs, p) != 0:
-                refit(orders, st.slot.id)
+                refit(orders, st.slot.id, st.broken)
             if st.side != 0 and st.steps == 0:
                 enter(m, k, legs, p)
         elif st.gone == 0 if kind == MODEL else not has_leg(st, event.leg, legs):

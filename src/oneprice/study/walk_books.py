@@ -30,6 +30,7 @@ class Trade:
     side: int  # +1: long the spread
     pnl: float  # net of fees and taxes; borrow and dividends are not in it
     value: float  # gross value of the opening fills
+    open: bool = False  # still held at the end: `close_ns` is its last fill, `pnl` the cash paid and received so far
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,10 @@ def _row(at_ns: np.ndarray, time_ns: np.ndarray) -> np.ndarray:
 
 
 def trades_of(run: Run, tapes: Sequence[Tape], keys: Sequence[int]) -> list[Trade]:
-    """Every holding of each key from flat to flat, in order of opening; one still open at the end is left out."""
+    """Every holding of each key from flat to flat, in order of opening; one still open at the end is marked `open`.
+
+    A leg that expires is settled at its last close, as the ledger does it.
+    """
     owned = owners(run)
     fills = run.rows[run.rows["kind"] == FILL_ROW]
     key_of = np.zeros(len(fills), np.int64)
@@ -177,36 +181,80 @@ def trades_of(run: Run, tapes: Sequence[Tape], keys: Sequence[int]) -> list[Trad
     paid = gains(run)
     paid = paid[np.isin(paid[:, 2], (FEE, TAX))]
     sizes = run.engine.legs()["lot"]
+    ends = [_end(tape) for tape in tapes]
     out = []
     for key in keys:
-        out += _holdings(int(key), fills[key_of == key], sizes, tapes, (paid, owned, unit))
+        out += _holdings(int(key), fills[key_of == key], sizes, tapes, (paid, owned, unit), ends)
     return sorted(out, key=lambda t: (t.open_ns, t.key))
 
 
-def _holdings(key: int, fills: np.ndarray, sizes: np.ndarray, tapes: Sequence[Tape], charged: Any) -> list[Trade]:
-    paid, owned, unit = charged
+def _end(tape: Tape) -> tuple[int, float]:
+    """(time of a leg's expiry, or one beyond all times; its last close before it)."""
+    gone = tape.events["receive_ns"][tape.events["kind"] == EXPIRY]
+    bars = tape.events[tape.events["kind"] == BAR]
+    if not len(gone):
+        return 1 << 62, 0.0
+    return int(gone[0]), float(bars["close"][bars["receive_ns"] <= gone[0]][-1]) * _tick(tape)
+
+
+@dataclass
+class _Holding:
+    """What a key holds while its fills are read."""
+
+    opened: int = 0
+    side: int = 0
+    cash: float = 0.0
+    value: float = 0.0
+    opening: bool = True
+    last: int = 0
+
+
+def _holdings(
+    key: int, fills: np.ndarray, sizes: np.ndarray, tapes: Sequence[Tape], charged: Any, ends: list[tuple[int, float]]
+) -> list[Trade]:
     held: dict[int, int] = {}
-    cash = value = 0.0
-    opened = side = 0
+    now = _Holding()
     out = []
-    opening = True
+
+    def settle(until_ns: int) -> None:
+        for leg, lots in held.items():
+            if lots and ends[leg][0] <= until_ns:
+                now.cash += lots * float(sizes[leg]) * ends[leg][1]
+                now.last = max(now.last, ends[leg][0])
+                held[leg] = 0
+        close(False)
+
+    def close(still: bool) -> None:
+        if now.opened and (still or not any(held.values())):
+            costs = _charges(key, list(held), (now.opened, now.last), charged)
+            out.append(Trade(key, now.opened, now.last, now.side, now.cash + costs, now.value, still))
+            now.opened = 0
+
     for f in fills:
-        leg = int(f["leg"])
-        if not any(held.values()):
-            opened, cash, value, opening = int(f["time_ns"]), 0.0, 0.0, True
-            side = int(f["side"])
+        leg, at = int(f["leg"]), int(f["time_ns"])
+        settle(at)
+        if not now.opened:
+            held.clear()
+            now = _Holding(opened=at, side=int(f["side"]))
         lots = int(f["side"]) * int(f["qty"])
-        opening = opening and held.get(leg, 0) * lots >= 0
+        now.opening = now.opening and held.get(leg, 0) * lots >= 0
         worth = lots * float(sizes[leg]) * int(f["price"]) * _tick(tapes[leg])
-        cash -= worth
-        value += abs(worth) if opening else 0.0
+        now.cash -= worth
+        now.value += abs(worth) if now.opening else 0.0
+        now.last = at
         held[leg] = held.get(leg, 0) + lots
-        if not any(held.values()):
-            end = int(f["time_ns"])
-            mine = (paid[:, 0] >= opened) & (paid[:, 0] <= end)
-            costs = 0
-            for i in held:
-                rows = paid[mine & (paid[:, 1] == i)]
-                costs += int(rows[owner_at(owned[i], rows[:, 0]) == key, 3].sum())
-            out.append(Trade(key, opened, end, side, cash + costs * unit, value))
+        close(False)
+    settle(1 << 61)
+    close(True)
     return out
+
+
+def _charges(key: int, legs: list[int], span_ns: tuple[int, int], charged: Any) -> float:
+    """Fees and taxes of a key on its legs within a span, a charge negative."""
+    paid, owned, unit = charged
+    mine = paid[(paid[:, 0] >= span_ns[0]) & (paid[:, 0] <= span_ns[1])]
+    units = 0
+    for i in legs:
+        rows = mine[mine[:, 1] == i]
+        units += int(rows[owner_at(owned[i], rows[:, 0]) == key, 3].sum())
+    return units * float(unit)

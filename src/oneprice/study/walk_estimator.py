@@ -15,10 +15,12 @@ import msgspec
 import numpy as np
 
 from oneprice.core.errors import ConfigError
+from oneprice.core.jit import njit
 from oneprice.core.records import BAR
 from oneprice.execution.strategy import Strategy
+from oneprice.features import kalman_hedge
 from oneprice.market.prices import Prices
-from oneprice.signals.drift import cusum, residual
+from oneprice.signals.drift import watch
 from oneprice.signals.slots import Slot, pack
 from oneprice.study.walk_fit import Picked, Select
 
@@ -119,18 +121,9 @@ class Estimator:
         return model
 
     def fired(self, panel: Prices, slot: Slot, since_ns: int) -> bool:
-        """Whether the strategy's monitors of the mean and variance of shocks fired after a moment, under this fit."""
-        p = self.strategy.parameters
-        pick = panel.select(slot.symbols)
-        x = np.log(pick.close) if slot.space == "log" else pick.close
-        z = (x @ np.array(slot.weights) - slot.centre) / slot.sigma
-        z = z[panel.time_ns > since_ns]
-        z = z[np.isfinite(z)]
-        phi = math.exp(-slot.kappa)
-        shocks = (z[1:] - phi * z[:-1]) / math.sqrt(1.0 - phi * phi)
-        mean = cusum.FOLD.scan(shocks, k=p["cusum_k"], h=p["cusum_h"], latch=1)
-        spread = residual.FOLD.scan(shocks, growth=p["growth"], h=p["growth_h"], latch=1)
-        return bool((mean > 0.0).any() or (spread > 0.0).any())
+        """Whether one of the strategy's monitors of shocks fired after a moment, under this fit."""
+        shocks = shocks_of(slot, panel.select(slot.symbols).close[panel.time_ns > since_ns])
+        return bool(watch.scan(shocks, self.strategy.parameters).any())
 
     def panel(self, windows: list[np.ndarray], at_ns: int) -> Prices:
         """The last `rows` times of the bars up to a moment as a panel; NaN where a series had no bar."""
@@ -142,3 +135,36 @@ class Estimator:
             inside = b["receive_ns"] >= times[0]
             close[row[inside], i] = b["close"][inside] * self.ticks[i]
         return msgspec.structs.replace(self.prices, symbols=self.symbols, time_ns=times, close=close)
+
+
+def shocks_of(slot: Slot, close: np.ndarray) -> np.ndarray:
+    """The standardised shocks that the strategy sees under a slot on prices [T, legs]; rows with a gap are skipped.
+
+    Static: of the AR(1) of z. Dynamic: forecast errors of the filter, started as the strategy starts it.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x = np.log(close) if slot.space == "log" else close
+    x = np.ascontiguousarray(x[np.isfinite(x).all(axis=1)])
+    phi = math.exp(-slot.kappa)
+    if not slot.dynamic:
+        z = (x @ np.array(slot.weights) - slot.centre) / slot.sigma
+        return np.asarray((z[1:] - phi * z[:-1]) / math.sqrt(1.0 - phi * phi))
+    if len(x) < 2:
+        return np.zeros(0)
+    state = kalman_hedge.FOLD.fresh()
+    y, turned, beta = x[:, 0].copy(), x[:, 1] - slot.pivot, -slot.weights[1]
+    spread = y[0] - beta * turned[0] - slot.centre
+    kalman_hedge.start(state[0], y[0], turned[0], beta, slot.beta_se, spread, slot.spread_se)
+    state["beta_spread_cov"] = slot.beta_spread_cov
+    out = np.empty(len(x) - 1)
+    noise = slot.sigma * math.sqrt(1.0 - phi * phi)
+    _follow(state, y, turned, np.array([slot.q_beta, slot.q_mu, phi, noise]), out)
+    return out
+
+
+@njit
+def _follow(states: Any, y: Any, x: Any, law: Any, out: Any) -> None:
+    s = states[0]
+    for i in range(1, len(y)):
+        kalman_hedge.step(s, y[i], x[i], law[0], law[1], law[2], law[3])
+        out[i - 1] = s.innovation / math.sqrt(s.innovation_var) if s.innovation_var > 0.0 else math.nan

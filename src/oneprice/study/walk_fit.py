@@ -1,31 +1,37 @@
-"""What a walk-forward fits on a window: which pairs survive the number of tests made, and how each is traded.
+"""What a walk-forward fits on a window: which pairs and baskets survive the tests made, and how each is traded.
 
-`PairSelection` is the default: the pairs of a declared family are screened (one hypothesis a pair, the false-discovery
-rate held over all of them), and what survives is traded only if its estimated reversion, uncertain as it is, is
-expected to earn more than a round trip costs. No asset is in two pairs. Any other function of a panel and its costs
-that returns a `Picked` can take its place.
+`PairSelection` is the default: the pairs of a declared family and the baskets of three and four legs that returns alone
+suggest (`walk_baskets.py`) are tested once each and judged together, the false-discovery rate held over all of them.
+What survives is traded only if its estimated reversion, uncertain as it is, is expected to earn more than a round trip
+of all its legs costs; a pair's hedge is static or follows a filter, as its window says (`walk_hedge.py`). No asset is
+in two relations (`walk_match.py`). Any other function of a panel and its costs that returns a `Picked` can take its
+place.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from oneprice.core.errors import ConfigError, unknown_name
+from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.market import prices_checks as checks
 from oneprice.market.prices import Prices, require_space
-from oneprice.signals.clusters.matching import match
-from oneprice.signals.cointegration.engle_granger import engle_granger
+from oneprice.signals.cointegration.engle_granger import engle_granger, engle_granger_null
 from oneprice.signals.reversion.ornstein import fit_ou
-from oneprice.signals.slots import N_SLOTS, Slot
+from oneprice.signals.slots import N_SLOT_LEGS, N_SLOTS, Slot
 from oneprice.signals.thresholds.uncertain import kappa_nodes, uncertain_band
-from oneprice.study.screen import CORRECTIONS, screen
-from oneprice.study.screen_result import ScreenResult
-from oneprice.study.screen_store import LEVELS
+from oneprice.signals.unit_root.inputs import lag_rule
+from oneprice.signals.validation.multiplicity import adjusted
+from oneprice.study import screen_blocks, walk_hedge
+from oneprice.study.screen import CORRECTIONS, count_pairs
+from oneprice.study.screen_families import declare, declared
+from oneprice.study.screen_store import LEVELS, Tally
+from oneprice.study.walk_baskets import LEAST_SHARE, beyond_parts, candidates, relation, trace_p
+from oneprice.study.walk_match import packed
 
 NORMAL_95 = 1.959963984540054
 LEAST_HALF_LIFE = 1.0  # steps: what is decided on a bar fills in the next
@@ -33,17 +39,20 @@ CARRY_STEPS = 5  # a price may be so old inside a window
 
 
 class Survivor(msgspec.Struct, frozen=True):
-    """A pair that survived the correction, and what became of it. Times in steps of the panel."""
+    """A relation that survived the correction, and what became of it. Times in steps of the panel."""
 
-    symbols: tuple[str, str]
+    symbols: tuple[str, ...]
     p: float
     adjusted: float
-    beta: float
+    beta: float  # of a basket NaN
     half_life: float
     entry: float  # sigmas; NaN: not traded
     cost_bp: float  # of the gross, a round trip
     edge_bp: float  # expected gain of a trade before costs, of the gross
     verdict: str  # "traded" or why not
+    kind: str = "pair"  # or how the weights of a basket were found: "johansen", "box_tiao"
+    hedge: str = "static"  # or "dynamic"
+    bic_gain: float = math.nan  # of the dynamic hedge over the static one; a basket has none
 
 
 class Picked(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,22 +65,40 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True):
     survivors: tuple[Survivor, ...] = ()
     excluded: tuple[checks.Excluded, ...] = ()
     smallest_p: float = math.nan
+    baskets: int = 0  # of the tests, those of baskets
+    unlisted: int = 0  # pairs that survive beyond the `keep` best: counted, not looked at
+
+
+class Hypotheses(msgspec.Struct, frozen=True, eq=False):
+    """All tests of a window: the rows [N, T] in their order of testing, the pairs kept, the baskets, every p."""
+
+    names: tuple[str, ...]
+    rows: np.ndarray
+    tally: Tally
+    baskets: list[tuple[int, ...]]
+    declared: int  # pairs
+    p_pairs: np.ndarray  # of the pairs kept
+    p_baskets: np.ndarray
+    floor: float
 
 
 Select = Callable[[Prices, np.ndarray], Picked]
 
 
 class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pairs of a family by Engle-Granger and false-discovery control, traded by a band over the uncertain reversion.
+    """Relations of a family by cointegration and false-discovery control, traded by a band over uncertain reversion.
 
     Parameters
     ----------
     space : "log" or "level".
-    family : symbol -> group: only pairs inside a group are tested; "clusters": groups made from the window's returns;
-        None: the whole panel is the one family declared.
+    family : symbol -> group: only series of one group are tested together; "clusters": groups made from the window's
+        returns; None: the whole panel is the one family declared.
     correction, level : "bh" or "by", and its rate. alpha : what counts as nominal in the funnel, and on a retest.
-    lags : of the residual's test, fixed in advance, or "aic", "bic".
-    most_pairs : traded at once. capital : gross value of one. rebalance : see `Slot`. keep : pairs described a window.
+    lags : of the residual's test, fixed in advance, or "aic", "bic" (baskets: 1).
+    most_legs : of a relation, 2 to 4; 2: pairs alone, and no other hypotheses. hedge : of pairs, "auto", "static" or
+        "dynamic"; hedge_margin : by how much the BIC of the dynamic one must be lower for "auto" to take it.
+    most_pairs : relations traded at once. capital : gross value of one. rebalance : see `Slot` (a dynamic hedge is
+        rebalanced at 5 % at least as finely). keep : pairs of which p is kept, the best; all are counted.
     least_entry : sigmas from the centre below which nothing is entered: the centre is estimated too. stop : sigmas at
         which a position is given up. longest_half_life : share of the window above which a reversion is
         not believed. hold_half_lives : longest holding (0: no end).
@@ -83,10 +110,13 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     level: float = 0.10
     alpha: float = 0.05
     lags: int | str = 1
+    most_legs: int = N_SLOT_LEGS
+    hedge: str = "auto"
+    hedge_margin: float = walk_hedge.MARGIN
     most_pairs: int = 8
     capital: float = 100_000.0
     rebalance: float = 0.0
-    keep: int = 40
+    keep: int = 1_000
     least_entry: float = 1.0
     stop: float = 4.0
     longest_half_life: float = 0.25
@@ -96,12 +126,18 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         require_space(self.space)
         if self.correction not in CORRECTIONS:
             raise unknown_name("correction", self.correction, list(CORRECTIONS))
+        if self.hedge not in walk_hedge.HEDGES:
+            raise unknown_name("hedge", self.hedge, list(walk_hedge.HEDGES))
+        if not 2 <= self.most_legs <= N_SLOT_LEGS:
+            raise ConfigError(f"selection: most_legs: expected 2 to {N_SLOT_LEGS}, got {self.most_legs}")
         if not 1 <= self.most_pairs <= N_SLOTS:
             raise ConfigError(f"selection: most_pairs: expected 1 to {N_SLOTS}, got {self.most_pairs}")
         if f"{self.alpha:g}" not in [f"{v:g}" for v in LEVELS]:
             raise ConfigError(f"selection: alpha: expected one of {LEVELS}, got {self.alpha}")
         if not 0.0 <= self.least_entry < self.stop:
             raise ConfigError(f"selection: least_entry: expected 0 to stop = {self.stop:g}, got {self.least_entry}")
+        if self.keep < 1:
+            raise ConfigError(f"selection: keep: expected 1 or more, got {self.keep}")
         for name in ("level", "longest_half_life"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ConfigError(f"selection: {name}: expected a number in (0, 1), got {getattr(self, name)}")
@@ -115,110 +151,179 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if panel is None:
             return Picked(slots=(), tests=0, by_chance=0.0, nominal=0, excluded=left_out)
         cost = dict(zip(prices.symbols, costs_bp.tolist(), strict=True))
-        family = dict.fromkeys(panel.symbols, "panel") if self.family is None else self.family
-        result = self.screened(panel, family, cost, self.keep)
-        if result.significant > self.keep:  # what survives is matched whole
-            result = self.screened(panel, family, cost, result.significant)
-        x = dict(zip(panel.symbols, panel.columns(self.space), strict=True))
-        found = [
-            self.one((r.y, r.x), x[r.y], x[r.x], (r.p, r.q, r.beta), (cost[r.y], cost[r.x]))
-            for r in result.pairs
-            if r.q <= self.level
-        ]
+        h = self.tested(panel)
+        p = np.concatenate([h.p_pairs, h.p_baskets])
+        ran = np.flatnonzero(np.isfinite(p))
+        size = h.declared + len(h.baskets)
+        q = np.full(len(p), np.nan)
+        if len(ran):
+            q[ran] = adjusted(p[ran], self.correction, size=size, floor=h.floor)
+        found = []
+        for k in np.flatnonzero(q <= self.level):
+            members = tuple(h.tally.pairs[k]) if k < len(h.p_pairs) else h.baskets[k - len(h.p_pairs)]
+            names = tuple(h.names[i] for i in members)
+            paid = np.array([cost[s] for s in names])
+            x = h.rows[list(members)]
+            if len(members) == 2:
+                found.append(self.one(names, x, (float(p[k]), float(q[k]), float(h.tally.beta[k])), paid))
+            else:
+                found.append(self.basket(names, x, (float(p[k]), float(q[k])), paid))
         slots, told = self.matched(found)
+        tests = h.tally.tests + int(np.isfinite(h.p_baskets).sum())
         return Picked(
             slots=slots,
-            tests=result.tests,
-            by_chance=self.alpha * result.tests,
-            nominal=next(n for level, n in result.below.items() if float(level) == self.alpha),
+            tests=tests,
+            by_chance=self.alpha * tests,
+            nominal=h.tally.below(self.alpha) + int((h.p_baskets <= self.alpha).sum()),
             survivors=told,
             excluded=left_out,
-            smallest_p=min((r.p for r in result.pairs), default=math.nan),
+            smallest_p=float(p[ran].min()) if len(ran) else math.nan,
+            baskets=tests - h.tally.tests,
+            unlisted=max(0, h.tally.significant(size, self.correction, self.level) - self.keep),
         )
 
-    def screened(
-        self, panel: Prices, family: Mapping[str, str] | str, cost: Mapping[str, float], keep: int
-    ) -> ScreenResult:
-        """The screen of a window, with its `keep` best pairs described."""
-        return screen(
-            panel, space=self.space, family=family,
-            false_discovery=self.level, correction=self.correction, lags=self.lags, confirm=0.0, cost_bp=cost,
-            keep=keep,
+    def tested(self, panel: Prices) -> Hypotheses:
+        """Every hypothesis of a window, each tested once."""
+        rows = panel.columns(self.space)
+        family = dict.fromkeys(panel.symbols, "panel") if self.family is None else self.family
+        families = declare(panel.symbols, rows, family)
+        ordered = np.ascontiguousarray(rows[families.order])
+        lags, criterion = lag_rule(self.lags, rows.shape[1], 0)
+        null = engle_granger_null(rows.shape[1], lags=lags, criterion=criterion, n_series=2)
+        size = screen_blocks.CHOSEN_BLOCK if criterion else screen_blocks.FIXED_BLOCK
+        tally, _ = count_pairs(
+            ordered, families, lags=self.lags, null=null, keep=self.keep, size=size, executor=None, path=None,
+            progress=None,
         )  # fmt: skip
+        baskets = candidates(ordered, families.sizes, self.most_legs) if self.most_legs > 2 else []
+        of_baskets, floor = trace_p(ordered, baskets, self.lags if isinstance(self.lags, int) else 1)
+        names = tuple(panel.symbols[i] for i in families.order)
+        p = null.p(tally.stat)
+        of_pairs = {frozenset(pair): float(v) for pair, v in zip(tally.pairs.tolist(), p, strict=True)}
+        of_baskets = beyond_parts(of_baskets, baskets, of_pairs)
+        return Hypotheses(names, ordered, tally, baskets, declared(families), p, of_baskets, max(floor, null.floor))
 
     def retest(self, prices: Prices, costs_bp: np.ndarray, slot: Slot) -> Slot | None:
         """The slot fitted anew on this window if its one test still passes at `alpha`, else None."""
         panel, _ = usable(prices.select(slot.symbols), self.space)
-        if panel is None or len(slot.symbols) != 2:
+        if panel is None or panel.symbols != slot.symbols:
             return None
-        y, x = panel.columns(self.space)
-        test = engle_granger(y, x, lags=self.lags)
+        x = panel.columns(self.space)
+        cost = dict(zip(prices.symbols, costs_bp.tolist(), strict=True))
+        paid = np.array([cost[s] for s in slot.symbols])
+        if len(slot.symbols) > 2:
+            p = float(trace_p(x, [tuple(range(len(x)))], self.lags if isinstance(self.lags, int) else 1)[0][0])
+            return self.basket(slot.symbols, x, (p, p), paid)[0] if p <= self.alpha else None
+        test = engle_granger(x[0], x[1], lags=self.lags)
         if not (math.isfinite(test.stat) and test.p <= self.alpha):  # -inf: one series is the other, scaled
             return None
-        cost = dict(zip(prices.symbols, costs_bp.tolist(), strict=True))
-        about = (test.p, test.p, test.hedge[0])
-        return self.one(slot.symbols, y, x, about, (cost[slot.symbols[0]], cost[slot.symbols[1]]))[0]
+        return self.one(slot.symbols, x, (test.p, test.p, test.hedge[0]), paid)[0]
 
     def one(
-        self, names: Any, y: np.ndarray, x: np.ndarray, about: tuple[float, float, float], costs: tuple[float, float]
+        self, names: tuple[str, ...], x: np.ndarray, about: tuple[float, float, float], costs_bp: np.ndarray
     ) -> tuple[Slot | None, Survivor]:
-        """A surviving pair as a slot, or why it is not traded. about = (p, adjusted p, beta)."""
+        """A surviving pair x [2, T] as a slot, or why it is not traded. about = (p, adjusted p, beta)."""
         p, q, beta = about
-        spread = y - beta * x
-        values = (1.0, abs(beta)) if self.space == "log" else (float(abs(y[-1])), float(abs(beta * x[-1])))
-        gross = sum(values)
-        paid = 2.0 * (values[0] * costs[0] + values[1] * costs[1]) * 1e-4
-        fit = fit_ou(spread, 1.0, series=2)
-        kappa = float(fit["kappa_unbiased"])
-        half_life = math.log(2.0) / kappa if kappa > 0.0 else math.inf
-
-        def told(verdict: str, entry: float = math.nan, edge: float = math.nan) -> Survivor:
-            return Survivor(tuple(names), p, q, beta, half_life, entry, paid / gross * 1e4, edge / gross * 1e4, verdict)
-
+        row = Survivor(names, p, q, beta, math.nan, math.nan, math.nan, math.nan, "")
         if beta <= 0.0:
-            return None, told("both legs on one side")
-        if not half_life >= LEAST_HALF_LIFE:  # 0 where a step reverses the one before it: bounces of single prices
-            return None, told("half-life below one step: gone before it can be filled")
-        if not half_life <= self.longest_half_life * len(y):
-            return None, told(f"half-life above {self.longest_half_life:g} of the window")
-        sigma = float(fit["sigma_eq"])
-        band = uncertain_band(kappa_nodes(fit, 1.0), paid, self.stop * sigma)
-        if not band.trades or -band.entry >= self.stop * sigma:
-            return None, told("no band earns its costs")
-        entry, leave = max(-band.entry / sigma, self.least_entry), 0.0 - band.exit / sigma
-        gain = (entry - leave) * sigma * math.exp(-kappa)  # both fills come a step after they are decided
-        if gain <= paid:
-            return None, told("what is left a step later, at the fill, does not pay")
-        slot = Slot(
-            symbols=tuple(names),
-            weights=(1.0, -beta),
-            space=self.space,
-            centre=float(fit["level"]),
-            sigma=sigma,
-            kappa=kappa,
-            kappa_se=kappa_error(fit),
-            entry=entry,
-            exit=leave,
-            stop=self.stop,
-            hold_steps=math.ceil(self.hold_half_lives * half_life),
-            capital=self.capital,
-            rebalance=self.rebalance,
-        )
-        return slot, told("traded", entry, gain)
+            return self.banded(row, (1.0, -beta), x, costs_bp, why="both legs on one side")
+        if self.hedge == "static":
+            return self.banded(row, (1.0, -beta), x, costs_bp)
+        gain, fit, order = walk_hedge.compare(x)
+        row = msgspec.structs.replace(row, bic_gain=gain)
+        if not (gain > self.hedge_margin or self.hedge == "dynamic"):
+            return self.banded(row, (1.0, -beta), x, costs_bp)
+        names, x, costs_bp = tuple(names[i] for i in order), x[list(order)], costs_bp[list(order)]
+        seen = walk_hedge.follow(x[0], x[1], fit)
+        row = msgspec.structs.replace(row, symbols=names, hedge="dynamic", beta=seen.beta)
+        if not seen.beta > 0.0:
+            return self.banded(row, (1.0, -seen.beta), x, costs_bp, why="both legs on one side")
+        why = "" if fit.phi > 0.0 else self.too_slow(0.0, x.shape[1])
+        slot, row = self.banded(row, (1.0, -seen.beta), x, costs_bp, spread=seen.spread, why=why)
+        return (None if slot is None else walk_hedge.dynamic_slot(slot, seen, self.least_entry, self.rebalance)), row
 
-    def matched(self, found: list[tuple[Slot | None, Survivor]]) -> tuple[tuple[Slot, ...], tuple[Survivor, ...]]:
-        """The slots of the matching with the most evidence (-log10 p), the best first; the others say why."""
+    def basket(
+        self, names: tuple[str, ...], x: np.ndarray, about: tuple[float, float], costs_bp: np.ndarray
+    ) -> tuple[Slot | None, Survivor]:
+        """A surviving basket x [legs, T] as a slot, or why it is not traded. about = (p, adjusted p)."""
+        row = Survivor(names, *about, math.nan, math.nan, math.nan, math.nan, math.nan, "", kind="basket")
+        try:
+            found = relation(x, self.lags if isinstance(self.lags, int) else 1)
+        except (DataError, np.linalg.LinAlgError) as error:
+            return None, msgspec.structs.replace(row, verdict=str(error))
+        row = msgspec.structs.replace(row, kind=found.how)
+        w = np.array(found.weights)
+        values = np.abs(w if self.space == "log" else w * x[:, -1])
+        why = ""
+        if values.min() < LEAST_SHARE * values.sum():
+            why = f"{names[int(values.argmin())]} is below {LEAST_SHARE:g} of the gross: a leg that does nothing"
+        elif (w > 0.0).all():
+            why = "all legs on one side"
+        return self.banded(row, found.weights, x, costs_bp, why=why)
+
+    def banded(
+        self,
+        row: Survivor,
+        weights: tuple[float, ...],
+        x: np.ndarray,
+        costs_bp: np.ndarray,
+        *,
+        spread: np.ndarray | None = None,
+        why: str = "",
+    ) -> tuple[Slot | None, Survivor]:
+        """A relation as a slot with its band net of all legs' costs, or `row` with why it is not traded.
+
+        `spread`: what was filtered, where the hedge is dynamic; else weights @ x.
+        """
+        w = np.array(weights)
+        values = np.abs(w if self.space == "log" else w * x[:, -1])
+        gross = float(values.sum())
+        paid = 2.0 * float(values @ costs_bp) * 1e-4
+        line = np.asarray(w @ x) if spread is None else spread
+        fit = fit_ou(line, 1.0, series=len(x))
+        kappa, sigma = float(fit["kappa_unbiased"]), float(fit["sigma_eq"])
+        half_life = math.log(2.0) / kappa if kappa > 0.0 else math.inf
+        row = msgspec.structs.replace(row, half_life=half_life, cost_bp=paid / gross * 1e4)
+        why = why or self.too_slow(half_life, x.shape[1])
+        entry = leave = gain = math.nan
+        if not why:
+            band = uncertain_band(kappa_nodes(fit, 1.0), paid, self.stop * sigma)
+            if not band.trades or -band.entry >= self.stop * sigma:
+                why = "no band earns its costs"
+            else:
+                entry, leave = max(-band.entry / sigma, self.least_entry), 0.0 - band.exit / sigma
+                gain = (entry - leave) * sigma * math.exp(-kappa)  # both fills come a step after they are decided
+                why = "" if gain > paid else "what is left a step later, at the fill, does not pay"
+        if why:
+            return None, msgspec.structs.replace(row, verdict=why)
+        slot = Slot(
+            symbols=row.symbols, weights=tuple(float(v) for v in weights), space=self.space,
+            centre=float(fit["level"]), sigma=sigma, kappa=kappa, kappa_se=kappa_error(fit), entry=entry, exit=leave,
+            stop=self.stop, hold_steps=math.ceil(self.hold_half_lives * half_life), capital=self.capital,
+            rebalance=self.rebalance,
+        )  # fmt: skip
+        return slot, msgspec.structs.replace(row, verdict="traded", entry=entry, edge_bp=gain / gross * 1e4)
+
+    def too_slow(self, half_life: float, steps: int) -> str:
+        """Why a half-life cannot be traded, or ""."""
+        if not half_life >= LEAST_HALF_LIFE:  # 0 where a step reverses the one before it: bounces of single prices
+            return "half-life below one step: gone before it can be filled"
+        if not half_life <= self.longest_half_life * steps:
+            return f"half-life above {self.longest_half_life:g} of the window"
+        return ""
+
+    def matched(self, found: Sequence[tuple[Slot | None, Survivor]]) -> tuple[tuple[Slot, ...], tuple[Survivor, ...]]:
+        """The slots of the packing with the most evidence (-log10 p), the best first; the others say why."""
         able = [k for k, (slot, _) in enumerate(found) if slot is not None]
-        names = sorted({s for k in able for s in found[k][1].symbols})
-        at = {s: n for n, s in enumerate(names)}
-        edges = np.array([[at[s] for s in found[k][1].symbols] for k in able], np.int64).reshape(-1, 2)
-        chosen = [able[r] for r in match(edges, np.array([-math.log10(found[k][1].p) for k in able]))]
+        chosen = [
+            able[r] for r in packed([found[k][1].symbols for k in able], [-math.log10(found[k][1].p) for k in able])
+        ]
         chosen.sort(key=lambda k: (found[k][1].p, found[k][1].symbols))
         kept = chosen[: self.most_pairs]
         told = []
         for k, (slot, row) in enumerate(found):
             if slot is not None and k not in kept:
-                why = f"beyond the best {self.most_pairs}" if k in chosen else "an asset is in a better pair"
+                why = f"beyond the best {self.most_pairs}" if k in chosen else "an asset is in a better relation"
                 row = msgspec.structs.replace(row, verdict=why, entry=math.nan)
             told.append(row)
         slots = (found[k][0] for k in kept)
@@ -236,8 +341,9 @@ def kappa_error(fit: Any) -> float:
 def usable(prices: Prices, space: str) -> tuple[Prices | None, tuple[checks.Excluded, ...]]:
     """The window without series that cannot be tested, each with its reason; None when fewer than two are left.
 
-    A gap of up to CARRY_STEPS rows takes the last price; a series that looks split, misses its last price, or is
-    not positive where logs are taken is left out.
+    A gap of up to CARRY_STEPS rows takes the last price; a series that looks split (by its ratio where it is positive,
+    by the size of a lasting jump where it is not), misses its last price, or is not positive where logs are taken is
+    left out.
     """
     close, _ = checks.carry_forward(prices.close, CARRY_STEPS)
     names = list(prices.symbols)
@@ -256,8 +362,9 @@ def usable(prices: Prices, space: str) -> tuple[Prices | None, tuple[checks.Excl
         for one in found([names[n] for n in whole], close[:, whole]):
             reasons[one.symbol] = one.reason
     for flag in checks.flags([names[n] for n in whole], prices.time_ns, close[:, whole]) if whole else ():
-        if flag.kind == "split":
-            reasons.setdefault(flag.symbol, f"looks split in the window: {flag.text}")
+        if flag.kind in ("split", "jump"):
+            what = "looks split" if flag.kind == "split" else "jumps"
+            reasons.setdefault(flag.symbol, f"{what} in the window: {flag.text}")
     keep = [n for n, name in enumerate(names) if name not in reasons]
     left_out = tuple(checks.Excluded(name, why) for name, why in reasons.items())
     if len(keep) < 2:

@@ -23,6 +23,7 @@ from oneprice.market.prices import PriceHeader, Prices
 from oneprice.market.tape import Tape
 from oneprice.modes.run import Run
 from oneprice.risk.closure import attribution_table
+from oneprice.signals.drift.watch import ASKERS, names_of
 from oneprice.signals.slots import Slot
 from oneprice.signals.validation.deflated import Moments, deflated_sharpe, moments
 from oneprice.study import walk_books as books
@@ -56,9 +57,13 @@ class FunnelRow(msgspec.Struct, frozen=True):
     survivors: int
     smallest_p: float
     slots: int
-    trades: int
+    trades: int  # closed, by their opening
     gross: float
     net: float
+    open: int = 0  # opened in the window and still held at the end of the walk
+    baskets: int = 0  # of the tests
+    basket_slots: int = 0
+    dynamic_slots: int = 0
 
 
 class PairResult(msgspec.Struct, frozen=True):
@@ -75,6 +80,9 @@ class PairResult(msgspec.Struct, frozen=True):
     turnover: float  # value traded
     units: dict[str, int]
     sharpe: float  # per bar while the walk ran
+    open: int = 0  # still held at the end, beside the closed trades
+    static: int = 0  # windows in which its hedge was static, and in which it was dynamic
+    dynamic: int = 0
 
 
 class EraRow(msgspec.Struct, frozen=True):
@@ -129,12 +137,14 @@ class WalkForward:
             for w, until in zip(chosen, ends, strict=True):
                 inside = (self.time_ns > w.at_ns) & (self.time_ns <= until)
                 opened = [t for t in self.trades if w.at_ns < t.open_ns <= until]
+                still = [t for t in self.held if w.at_ns < t.open_ns <= until]
                 p = w.picked
                 rows.append(
                     FunnelRow(
                         w.at_ns, until, w.why, part.prices.width - len(p.excluded), p.tests, p.by_chance, p.nominal,
                         len(p.survivors), p.smallest_p, len(w.slots), len(opened),
-                        float(self.gross[inside].sum()), float(self.net[inside].sum()),
+                        float(self.gross[inside].sum()), float(self.net[inside].sum()), len(still), p.baskets,
+                        sum(len(s.symbols) > 2 for s in w.slots), sum(s.dynamic for s in w.slots),
                     )
                 )  # fmt: skip
         return rows
@@ -187,7 +197,16 @@ class WalkForward:
 
     @cached_property
     def trades(self) -> tuple[books.Trade, ...]:
-        """Every holding, flat to flat, in order of opening."""
+        """Every closed trade, flat to flat, in order of opening; `held` has those still open at the end."""
+        return tuple(t for t in self._holdings if not t.open)
+
+    @property
+    def held(self) -> tuple[books.Trade, ...]:
+        """Trades that were still open at the end of their era."""
+        return tuple(t for t in self._holdings if t.open)
+
+    @cached_property
+    def _holdings(self) -> tuple[books.Trade, ...]:
         out: list[books.Trade] = []
         for part in self.parts:
             out += books.trades_of(part.run, part.tapes, sorted(self.slots))
@@ -211,15 +230,16 @@ class WalkForward:
         for key, causes in units.items():
             slot, s = self.slots.get(key), self.by_key.get(key)
             own = [t for t in self.trades if t.key == key]
+            fits = [x for w in self.windows if w.why == "schedule" for x in w.slots if x.id == key]
             net = float(s.net.sum()) if s else 0.0
             out.append(
                 PairResult(
                     key, slot.symbols if slot else (), slot.space if slot else "",
-                    sum(any(x.id == key for x in w.slots) for w in self.windows if w.why == "schedule"),
-                    len(own), sum(t.pnl > 0 for t in own), net + (float(s.costs.sum()) if s else 0.0), net,
+                    len(fits), len(own), sum(t.pnl > 0 for t in own), net + (float(s.costs.sum()) if s else 0.0), net,
                     float(s.traded.sum()) if s else 0.0,
                     {c: int(v) for c, v in zip(CAUSES, causes, strict=True)},
-                    moments(s.net).sharpe if s else math.nan,
+                    moments(s.net).sharpe if s else math.nan, sum(t.key == key for t in self.held),
+                    sum(not x.dynamic for x in fits), sum(x.dynamic for x in fits),
                 )
             )  # fmt: skip
         return sorted(out, key=lambda r: -r.net)
@@ -280,6 +300,21 @@ class WalkForward:
         """Fits asked for by drift monitors."""
         return sum(int((p.run.rows["kind"] == REFIT).sum()) for p in self.parts)
 
+    def asked(self) -> dict[str, int]:
+        """Requests by the monitor that fired; one that fired with another counts under both."""
+        words = np.concatenate([p.run.rows["aux"][p.run.rows["kind"] == REFIT] for p in self.parts])
+        found = {name: int(((words & bit) != 0).sum()) for bit, name in ASKERS.items()}
+        return {name: n for name, n in found.items() if n}
+
+    def asker(self, key: int, at_ns: int) -> str:
+        """The monitors behind the request of a relation at a moment, "" where it made none."""
+        for part in self.parts:
+            rows = part.run.rows
+            mine = rows[(rows["kind"] == REFIT) & (rows["time_ns"] == at_ns) & (rows["a"] == key)]
+            if len(mine):
+                return names_of(int(mine["aux"][0]))
+        return ""
+
     def packages(self) -> int:
         """Packages that were begun."""
         return sum(len(np.unique(p.run.rows["package"][p.run.rows["kind"] == PACKAGE_ROW])) for p in self.parts)
@@ -320,6 +355,8 @@ class WalkForward:
                 "turnover_year": self.turnover_year(),
                 "refused": self.refused(),
                 "refits": self.refits(),
+                "refits_by": self.asked(),
+                "open": len(self.held),
                 "funnel": [msgspec.to_builtins(r) for r in self.funnel()],
                 "eras": [msgspec.to_builtins(r) for r in self.eras()],
                 "pairs": [msgspec.to_builtins(r) for r in self.pairs()],
@@ -343,7 +380,7 @@ class WalkForward:
             if s is None:
                 continue
             fits = [
-                {"at_ns": w.at_ns, "why": w.why, **msgspec.structs.asdict(x)}
+                {"at_ns": w.at_ns, "why": w.why, "asked": self.asker(row.key, w.at_ns), **msgspec.structs.asdict(x)}
                 for w in self.windows
                 for x in w.slots
                 if x.id == row.key

@@ -25,7 +25,11 @@ def text(walk: Any) -> str:
     lines += ["", *_table(*pairs_table(walk))]
     ratio = f"{m.sharpe * year:.2f} a year" if math.isfinite(m.sharpe) else "none (nothing was traded)"
     lines += ["", f"net Sharpe {ratio}; luck alone over {walk.tries} tries: {_number(bar * year)}; DSR {_number(dsr)}"]
-    lines.append(f"turnover {walk.turnover_year():.2f} x capital a year, {walk.refits()} fits asked for by monitors")
+    asked = ", ".join(f"{name} {n}" for name, n in walk.asked().items())
+    lines.append(
+        f"turnover {walk.turnover_year():.2f} x capital a year, {walk.refits()} fits asked for by monitors"
+        + (f" ({asked})" if asked else "")
+    )
     refused = walk.refused()
     lines.append("refused: " + (", ".join(f"{name} {n:,}" for name, n in refused.items()) or "nothing"))
     return "\n".join(lines)
@@ -33,11 +37,15 @@ def text(walk: Any) -> str:
 
 def funnel_table(walk: Any) -> tuple[list[str], list[list[str]]]:
     """(columns, rows of text) of the funnel."""
-    columns = ["window", "series", "tests", "by chance", "nominal", "survive", "slots", "trades", "gross", "net"]
+    columns = [
+        "window", "series", "tests", "baskets", "by chance", "nominal", "survive", "slots", "of 3+ legs", "dynamic",
+        "trades", "open", "gross", "net",
+    ]  # fmt: skip
     rows = [
         [
-            time_text(r.at_ns)[:10], f"{r.series}", f"{r.tests:,}", f"{r.by_chance:.1f}", f"{r.nominal}",
-            f"{r.survivors}", f"{r.slots}", f"{r.trades}", f"{r.gross:,.0f}", f"{r.net:,.0f}",
+            time_text(r.at_ns)[:10], f"{r.series}", f"{r.tests:,}", f"{r.baskets:,}", f"{r.by_chance:.1f}",
+            f"{r.nominal}", f"{r.survivors}", f"{r.slots}", f"{r.basket_slots}", f"{r.dynamic_slots}", f"{r.trades}",
+            f"{r.open}", f"{r.gross:,.0f}", f"{r.net:,.0f}",
         ]
         for r in walk.funnel()
     ]  # fmt: skip
@@ -60,17 +68,17 @@ def eras_table(walk: Any, year: float) -> tuple[list[str], list[list[str]]]:
 
 def pairs_table(walk: Any, most: int = SHOWN) -> tuple[list[str], list[list[str]]]:
     """(columns, rows of text) of the traded pairs, the best and the worst where there are more than `most`."""
-    columns = ["pair", "space", "windows", "trades", "won", "gross", "net"]
+    columns = ["relation", "space", "windows", "dynamic", "trades", "open", "won", "gross", "net"]
     rows = [
         [
-            "/".join(r.symbols) or "-", r.space, f"{r.windows}", f"{r.trades}", f"{r.won}", f"{r.gross:,.0f}",
-            f"{r.net:,.0f}",
+            "/".join(r.symbols) or "-", r.space, f"{r.windows}", f"{r.dynamic}", f"{r.trades}", f"{r.open}", f"{r.won}",
+            f"{r.gross:,.0f}", f"{r.net:,.0f}",
         ]
         for r in walk.pairs()
         if r.key
     ]  # fmt: skip
     if len(rows) > most:
-        rows = [*rows[: most // 2], ["..."] + [""] * 6, *rows[-most // 2 :]]
+        rows = [*rows[: most // 2], ["..."] + [""] * 8, *rows[-most // 2 :]]
     return columns, rows
 
 

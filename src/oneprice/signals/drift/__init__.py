@@ -26,6 +26,7 @@ _NAMES = {
     "residual": "oneprice.signals.drift.residual",
     "residual_arl": "oneprice.signals.drift.design:residual_arl",
     "residual_limit": "oneprice.signals.drift.design:residual_limit",
+    "watch": "oneprice.signals.drift.watch",
 }
 
 __all__ = sorted(_NAMES)
