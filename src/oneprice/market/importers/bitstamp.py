@@ -253,9 +253,8 @@ def read_order_csv(raw: bytes, instrument: Instrument, where: str) -> Events:
     def column(name: str, unit: str) -> np.ndarray:
         found = frame[name]
         if found.null_count():
-            raise DataError(
-                f"{where}, line {int(found.is_null().arg_max() or 0) + 2}, field {name}: the field is empty"
-            )
+            row = int(found.is_null().arg_max() or 0)
+            raise DataError(f"{where}, line {row + 2}, field {name}: expected a value, the field is empty")
         texts = [f"{Decimal(x):f}" if _POWER.fullmatch(x) else x for x in found.to_list()]  # 7.18e-06
         return _decimals(texts, unit, lines, Path(where), name)
 

@@ -326,7 +326,7 @@ def rows_of(
         and lots (NO_PRICE where a side has fewer). The table is then held to it: lots it does not know are learned,
         levels beyond or between the shown ones are forgotten.
     seen : int64[3], counts added in place before that correction, one a message and side: our touch was the shown one
-        (price and lots), it was a level never seen before, it differed.
+        (price and lots), it was a level we had not been told of (our side was empty), it differed.
     """
     from oneprice.market.tape import join_events
 

@@ -109,12 +109,11 @@ def agree(t: Any, out: Any, m: Any, shown: Any, seen: Any) -> None:
         side = 1 - 2 * s
         best = best_level(t, side)
         price = shown[s, 0, 0]
-        if price != NO_PRICE and best >= 0 and t[3][best].price == price and t[3][best].lots == shown[s, 0, 1]:
-            seen[0] += 1
-        elif (price == NO_PRICE) == (best < 0) and (best < 0 or level_at(t, side, price) >= 0):
-            seen[2 if best >= 0 else 0] += 1
+        if best < 0:
+            seen[0 if price == NO_PRICE else 1] += 1
         else:
-            seen[1] += 1
+            same = t[3][best].price == price and t[3][best].lots == shown[s, 0, 1]
+            seen[0 if same else 2] += 1
         k = n_levels(t, side) - 1  # from the best down, beside the shown levels
         for j in range(shown.shape[1]):
             price = shown[s, j, 0]
