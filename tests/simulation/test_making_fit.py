@@ -164,6 +164,12 @@ def test_the_verb_writes_a_model_that_is_put_in_force(planted: Tape, tmp_path: P
     found = read_quoting(model)
     assert found.values["k_decay"] == calibrate(planted).parts.intensity.k_decay and found.leg == planted.leg
     assert found.fit(0).first_ns == found.fit_ns and found.fit(found.fit_ns + 5).first_ns == found.fit_ns + 5
+    first = call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--first", "300s", "--out", str(model))
+    assert first.exit_code == 0 and read_quoting(model).fit_ns <= START + 301 * S
+    run = call("replay", str(tmp_path / "tapes"), "--strategy", "market_making", "--model", str(model), "--json",
+               *(f"--set={k}={v}" for k, v in MAKER.items() if k != "k_decay"))  # fmt: skip
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.stdout)["closes_exactly"]
     told = call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--json")
     assert json.loads(told.stdout)["parts"]["intensity"]["k_decay"] == found.values["k_decay"]
 
@@ -178,6 +184,7 @@ def test_the_verb_refuses_with_status_1(planted: Tape, tmp_path: Path) -> None:
     assert json.loads(call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--json").stdout)["refused"]
     assert call("fit", "market_making").exit_code == 2
     assert call("fit", "market_making", "--tape", str(tmp_path / "none")).exit_code == 2
+    assert call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--first", "3m").exit_code == 2
     assert call("fit", "stat_arb").exit_code == 2
 
 

@@ -15,6 +15,7 @@ TAPE = Annotated[str | None, typer.Option("--tape", help="Market making: folder 
 NEAR = Annotated[float | None, typer.Option(help="Market making: nearest distance fitted, quote currency.")]
 FAR = Annotated[float | None, typer.Option(help="Market making: farthest distance fitted, quote currency.")]
 JOIN = Annotated[float, typer.Option("--join-ms", help="Market making: prints this close are one arrival.")]
+FIRST = Annotated[str, typer.Option(help="Market making: only the first so much of the tape, e.g. 200s. Empty: all.")]
 PAGE = Annotated[Path | None, typer.Option(help="Market making: file for a page with the plots.")]
 
 
@@ -35,6 +36,7 @@ def fit_making(
     near: float | None,
     far: float | None,
     join_ms: float,
+    first: str,
     page: Path | None,
     out: Path | None,
     as_json: bool,
@@ -45,6 +47,11 @@ def fit_making(
 
     if tape is None:
         raise ConfigError(f"fit {strategy}: expected --tape FOLDER with a tape of quotes and trades, got none")
+    from oneprice.study.walk_estimator import span
+
+    months, first_ns = span(first) if first else (0, 0)
+    if months or not join_ms >= 0.0:
+        raise ConfigError(f"expected --first in s, h, d or w and --join-ms of 0 or more, got {first} and {join_ms}")
     tapes = inputs.tapes_of(tape, legs, days)
     if (out or page) and len(tapes) != 1:
         names = ", ".join(t.leg for t in tapes)
@@ -53,7 +60,8 @@ def fit_making(
     with progress("fit", quiet=as_json) as tick:
         for i, one in enumerate(tapes):
             tick(i, len(tapes))
-            found.append(calibrate(one, near=near, far=far, join_ns=round(join_ms * 1e6)))
+            join_ns = round(join_ms * 1e6)
+            found.append(calibrate(one, near=near, far=far, join_ns=join_ns, first_ns=first_ns))
     if page is not None:
         from oneprice.dashboard.making_page import write_making_page
 
@@ -66,6 +74,6 @@ def fit_making(
     else:
         typer.echo("\n\n".join(text(f) for f in found))
         if out is not None and not refused:
-            typer.echo(f"wrote {out}; `oneprice replay LATER --strategy {strategy} --model {out}` quotes with it")
+            typer.echo(f"wrote {out}; `oneprice replay TAPES --strategy {strategy} --model {out}` quotes with it")
     if refused:
         raise typer.Exit(EXIT_FAIL)

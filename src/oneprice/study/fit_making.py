@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +107,18 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def calibrate(
-    tape: Tape, *, near: float | None = None, far: float | None = None, join_ns: int = JOIN_NS
+    tape: Tape,
+    *,
+    near: float | None = None,
+    far: float | None = None,
+    join_ns: int = JOIN_NS,
+    first_ns: int = 0,
 ) -> Calibration:
     """Calibrate on one tape.
 
     Parameters
     ----------
+    first_ns : only the rows received in the first so many nanoseconds, so that the rest can be quoted on; 0: all.
     near, far : range of distances of the intensity, quote currency; None: chosen (see `signals.intensity.reach`).
     join_ns : prints of one side at most so far apart are one arrival.
 
@@ -120,6 +127,10 @@ def calibrate(
     DataError
         The tape has no quotes, no prints, or a mid that does not move.
     """
+    if first_ns:
+        stamps = tape.events["receive_ns"]
+        n = int(np.searchsorted(stamps, int(stamps[0]) + first_ns, side="right"))
+        tape = replace(tape, events=tape.events[:n], exchange_order=None)
     s = streams_of(tape.events, tape.instrument)
     seen = s.mid[np.isfinite(s.mid)]
     return Calibration(
