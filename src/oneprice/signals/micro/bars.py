@@ -1,8 +1,9 @@
 """A tape as bars of time: change of the mid, order flow imbalance (best and by level), trades and depth of each bar.
 
-A bar takes in what was received in [start, start + bar_s); its price change is from the last mid before it to its last
-mid. Bars start at the first touch unless `origin_ns` says otherwise; with bars of a second and some hundred of them
-the origin alone moves an R^2 by several hundredths, so it is part of a result.
+A bar takes in what was received in [start, start + bar_s); its price change is from the last mid before it (the first
+bar: from the first mid, if none is before it) to its last mid. Bars start at the first touch unless `origin_ns` says
+otherwise; with bars of a second and some hundred of them the origin alone moves an R^2 by several hundredths, so it is
+part of a result.
 
 The touch is that of TOP rows where the tape has any (`source="top"`), else of the book after each whole batch.
 """
@@ -36,7 +37,7 @@ SETTINGS = record(
         ("tick", "f8"),
         ("lot", "f8"),
         ("book", "i8"),  # address
-        ("first_mid2", "i8"),  # doubled mid of the first good touch
+        ("first_mid2", "i8"),  # doubled mid of the last good touch before the bars, else of the first
     ]
 )
 
@@ -77,10 +78,10 @@ def _fill(events: Any, use: Any, states: Any, row: Any, out: Any, flow: Any) -> 
             book_row(b, ev)
             if ev.flag_bits & (CLEAR | GAP) != 0:
                 forget(s)
-        if bar < 0 or bar >= out.shape[1]:
-            continue
+        if bar >= out.shape[1]:
+            break
         if ev.kind == TRADE:
-            if ev.qty > 0 and ev.side != 0:
+            if ev.qty > 0 and ev.side != 0 and bar >= 0:
                 out[1, bar] += ev.side * ev.qty * u.lot
                 out[2, bar] += ev.qty * u.lot
                 out[5, bar] += 1
@@ -103,8 +104,10 @@ def _fill(events: Any, use: Any, states: Any, row: Any, out: Any, flow: Any) -> 
         if s.n == before:
             skipped += 1
             continue
-        if before == 0:
+        if bar < 0 or before == 0:
             u.first_mid2 = mid2
+        if bar < 0:
+            continue
         out[0, bar] = mid2
         out[3, bar] += 0.5 * (row[2] + row[3])
         out[4, bar] += 1
@@ -179,9 +182,7 @@ def flow_bars(
 
 
 def _moves(mid2: np.ndarray, first: int) -> np.ndarray:
-    """Change of the mid by bar, ticks; a bar without a touch keeps the last mid, the first change is from the first
-    mid.
-    """
+    """Change of the mid by bar, ticks, the first from `first`; a bar without a touch keeps the last mid."""
     at = np.where(np.isfinite(mid2), np.arange(len(mid2)), -1)
     at = np.maximum.accumulate(at)
     held = np.where(at >= 0, mid2[np.maximum(at, 0)], np.nan)

@@ -3,8 +3,8 @@
     log L = sum_i log(mu + alpha A_i) - mu T - (alpha / beta) sum_i (1 - e^(-beta (T - t_i)))
     A_1 = 0,  A_i = e^(-beta (t_i - t_{i-1})) (1 + A_{i-1})
 
-One pass gives value, gradient and Hessian; errors are from the Hessian at the maximum. The search runs over (mu, n =
-alpha / beta, beta) with 0 <= n < 1 from several starts. The fit is tested by its residuals: compensators between
+One pass gives value, gradient and Hessian; errors are from the Hessian at the maximum. Newton steps run over logs
+with alpha < beta, from the best places of a grid. The fit is tested by its residuals: compensators between
 events are Exp(1) and independent under the right model (Kolmogorov-Smirnov, and correlation of neighbours).
 
 `simulate_hawkes` draws exactly (no thinning): the next arrival is the earlier of one of the background and one of the
@@ -17,6 +17,7 @@ A. Dassios, H. Zhao (2013), doi:10.1214/ECP.v18-2717 (exact simulation).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,7 +28,9 @@ from oneprice.core.jit import njit
 
 LEAST_EVENTS = 30
 MOST_BRANCHING = 0.9999
-_STARTS = ((0.3, 1.0), (0.7, 1.0), (0.5, 0.1), (0.5, 10.0), (0.9, 3.0))  # branching, beta in mean rates
+_BRANCHINGS, _BETAS = (0.1, 0.4, 0.7, 0.9), (0.03, 0.3, 1.0, 3.0, 30.0, 1e3, 1e5)  # where to begin; beta in mean rates
+N_STARTS, MOST_STEPS = 3, 200
+FAR, FAR_DAMPED = 35.0, 1e15  # logs of parameters beyond which nothing is sought; damping at which a climb gives up
 
 
 class HawkesFit(msgspec.Struct, frozen=True):
@@ -216,27 +219,51 @@ def _checked(times_s: Any, horizon_s: float | None) -> tuple[np.ndarray, float, 
 
 
 def _climb(t: np.ndarray, horizon: float) -> tuple[np.ndarray, float]:
-    """Maximum over (mu, alpha, beta), and its value."""
-    from scipy.optimize import minimize
-
+    """Maximum over (mu, alpha, beta), and its value: from the best places of a grid, by damped Newton steps in logs."""
     out = np.empty((5, 3))
 
-    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-        mu, n, beta = math.exp(x[0]), x[1], math.exp(x[2])
-        _derivatives(t, horizon, np.array([mu, n * beta, beta]), out)
-        g = out[1]
-        gradient = np.array([g[0] * mu, g[1] * beta, (g[1] * n + g[2]) * beta])
-        return -float(out[0, 0]), -gradient
+    def value(x: np.ndarray) -> float:
+        theta = np.exp(x)
+        if not (np.abs(x) < FAR).all() or theta[1] > MOST_BRANCHING * theta[2]:
+            return -math.inf
+        _derivatives(t, horizon, theta, out)
+        return float(out[0, 0])
 
-    best: Any = None
-    for n, beta in _STARTS:
-        start = np.array([math.log(1.0 - n), n, math.log(beta)])
-        bounds = [(-20.0, 5.0), (0.0, MOST_BRANCHING), (-15.0, 25.0)]
-        found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-        if best is None or found.fun < best.fun:
+    places = [np.log([1.0 - n, n * beta, beta]) for n in _BRANCHINGS for beta in _BETAS]
+    best: tuple[float, np.ndarray] | None = None
+    for start in sorted(places, key=value)[: -1 - N_STARTS : -1]:
+        found = _newton(value, out, start)
+        if best is None or found[0] > best[0]:
             best = found
-    mu, n, beta = math.exp(best.x[0]), float(best.x[1]), math.exp(best.x[2])
-    return np.array([mu, n * beta, beta]), -float(best.fun)
+    assert best is not None
+    return np.exp(best[1]), best[0]
+
+
+def _newton(value: Callable[[np.ndarray], float], out: np.ndarray, x: np.ndarray) -> tuple[float, np.ndarray]:
+    """(value, x) at the top of the hill on which x lies, or at the edge of the region where it ends.
+
+    `value` leaves gradient and Hessian in `out`; the damping grows until a step gains.
+    """
+    here, damping = value(x), 1e-2
+    for _ in range(MOST_STEPS):
+        value(x)
+        theta = np.exp(x)
+        gradient = out[1] * theta
+        bend = -(out[2:] * np.outer(theta, theta) + np.diag(gradient))
+        scale = np.diag(np.abs(np.diag(bend)) + 1e-9)
+        gained = 0.0
+        while damping < FAR_DAMPED:
+            move = np.linalg.solve(bend + damping * scale, gradient)
+            if float(gradient @ move) > 0.0 and float(np.abs(move).max()) < 3.0:
+                there = value(x + move)
+                gained = there - here
+                if gained >= 0.0:
+                    x, here, damping = x + move, there, max(damping / 8.0, 1e-12)
+                    break
+            damping *= 4.0
+        if gained < 1e-11 * max(1.0, abs(here)):
+            break
+    return here, x
 
 
 def _errors(information: np.ndarray) -> tuple[float, float, float]:
