@@ -1,0 +1,163 @@
+"""What `term_structure` does with each relation: its band now, how far outside, how many units to trade.
+
+Prices are the touch on the side that would be traded: a quote outside the band is one that pays after all costs in it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from oneprice.core.jit import njit
+from oneprice.features import boundary
+from oneprice.signals.parity.relations import CARRY, PERPETUAL, YEAR_NS
+
+
+@njit
+def copy_relation(to: Any, new: Any) -> None:
+    """Write one relation over another."""
+    to.id, to.version, to.kind, to.n_legs = new.id, new.version, new.kind, new.n_legs
+    for j in range(len(to.leg)):
+        to.leg[j] = new.leg[j]
+        to.weight[j] = new.weight[j]
+    to.growth_low, to.growth_high, to.store = new.growth_low, new.growth_high, new.store
+    to.low, to.high, to.two_sided, to.cost = new.low, new.high, new.two_sided, new.cost
+    to.near_ns, to.expiry_ns, to.leave_ns, to.apart_ns = new.near_ns, new.expiry_ns, new.leave_ns, new.apart_ns
+    to.open, to.back, to.confirm, to.qty = new.open, new.back, new.confirm, new.qty
+
+
+@njit
+def held(r: Any, legs: Any) -> float:
+    """Units of the relation held: of the leg that holds the fewest, 0 when one holds none or the wrong side."""
+    least, sign = math.inf, 0.0
+    for j in range(r.n_legs):
+        units = legs[r.leg[j]].position / r.weight[j]
+        if units == 0.0 or (sign != 0.0 and units * sign < 0.0):
+            return 0.0
+        sign = 1.0 if units > 0.0 else -1.0
+        least = min(least, abs(units))
+    return sign * least
+
+
+@njit
+def idle(r: Any, legs: Any) -> bool:
+    """Nothing held and no order working on any of its legs."""
+    busy = 0
+    for j in range(r.n_legs):
+        v = legs[r.leg[j]]
+        busy += 1 if v.position_lots != 0 or v.open_lots != 0 else 0
+    return busy == 0
+
+
+@njit
+def working(r: Any, legs: Any) -> bool:
+    """An order works on one of its legs."""
+    n = 0
+    for j in range(r.n_legs):
+        n += 1 if legs[r.leg[j]].open_lots != 0 else 0
+    return n > 0
+
+
+@njit
+def quoted(r: Any, legs: Any, now_ns: int) -> bool:
+    """Every leg has a sane quote, young enough, and their venue times are near enough to each other."""
+    first, last = legs[r.leg[0]].venue_ns, legs[r.leg[0]].venue_ns
+    for j in range(r.n_legs):
+        v = legs[r.leg[j]]
+        if not v.bid <= v.ask or v.quote_ns <= 0 or now_ns - v.quote_ns > v.stale_ns:
+            return False
+        first, last = min(first, v.venue_ns), max(last, v.venue_ns)
+    return r.apart_ns == 0 or last - first <= r.apart_ns
+
+
+@njit
+def value(r: Any, legs: Any, side: int) -> float:
+    """What one unit is sold for (side -1: at bids) or bought for (side 1)."""
+    if r.kind == CARRY or r.kind == PERPETUAL:
+        v = legs[r.leg[1]]
+        return v.ask if side > 0 else v.bid
+    total = 0.0
+    for j in range(r.n_legs):
+        v = legs[r.leg[j]]
+        total += r.weight[j] * (v.ask if side * r.weight[j] > 0.0 else v.bid)
+    return total
+
+
+@njit
+def band(r: Any, legs: Any) -> Any:
+    """(low, high) now; NaN once the last leg has expired."""
+    near, far = legs[r.leg[0]], legs[r.leg[r.n_legs - 1]]
+    if r.kind == CARRY:
+        start_ns = r.near_ns if r.near_ns > 0 else near.venue_ns
+        years = (r.expiry_ns - start_ns) / YEAR_NS
+        if years < 0.0 or far.venue_ns > r.expiry_ns:
+            return math.nan, math.nan
+        high = (near.ask + r.store * years) * math.exp(r.growth_high * years) + r.cost
+        low = near.bid * math.exp(r.growth_low * years) - r.cost if r.two_sided != 0 else boundary.NO_LOW
+        return low, high
+    if r.kind == PERPETUAL:
+        return near.bid * r.growth_low - r.cost, near.ask * r.growth_high + r.cost
+    return r.low - r.cost, r.high + r.cost
+
+
+@njit
+def look(st: Any, legs: Any) -> None:
+    """Read the relation: `side` 1 above its band (sell it), -1 below, 0 inside or not to be held any more."""
+    r = st.now
+    low, high = band(r, legs)
+    bid, ask = value(r, legs, -1), value(r, legs, 1)
+    price = bid if bid > high else ask if ask < low else min(max(0.5 * (bid + ask), low), high)
+    st.excess = bid - high if bid > high else ask - low if ask < low else 0.0
+    side = boundary.step(st.outside, price, low, high, r.open, r.back, r.confirm)
+    if math.isnan(side):
+        return
+    st.side = int(side)
+    if r.leave_ns > 0 and legs[r.leg[r.n_legs - 1]].venue_ns >= r.leave_ns:
+        st.side = 0
+
+
+@njit
+def wanted(st: Any, legs: Any, share: float) -> float:
+    """Signed units to trade now: towards -side x qty, no more than `share` of the depth shown at each touch.
+
+    Less than a lot of any leg is nothing. Opening needs the quote to be outside now, not only the fold's memory of it.
+    """
+    r = st.now
+    have = held(r, legs)
+    need = -st.side * r.qty - have
+    opens = need * have >= 0.0 and st.side != 0
+    if need == 0.0 or (opens and st.excess * st.side <= 0.0):
+        return 0.0
+    room = abs(need)
+    if not opens:
+        room = min(room, abs(have))
+    for j in range(r.n_legs):
+        v = legs[r.leg[j]]
+        size = abs(r.weight[j])
+        shown = v.ask_qty if need * r.weight[j] > 0.0 else v.bid_qty
+        if opens:
+            room = min(room, share * shown / size)
+        if room * size < max(v.lot_qty, v.min_qty) - 1e-9 * v.lot_qty:
+            return 0.0
+    return room if need > 0.0 else -room
+
+
+@njit
+def take_relations(m: Any, legs: Any) -> None:
+    """Lay the model over the book: a place whose relation is gone or another is left when it is idle.
+
+    The same relation takes its new numbers at once. Places follow the model, so a relation keeps its place or waits.
+    """
+    m.waiting = 0
+    for k in range(len(m.book)):
+        st, new = m.book[k], m.model.relations[k]
+        if st.now.id == new.id:
+            if new.id != 0 and st.now.version != new.version:
+                copy_relation(st.now, new)
+        elif st.now.id == 0 or idle(st.now, legs):
+            copy_relation(st.now, new)
+            st.outside.side = st.outside.run = st.outside.leaning = 0
+            st.side = 0
+        else:
+            st.side = 0
+            m.waiting += 1

@@ -1,0 +1,52 @@
+"""Term structure: what lies outside its no-arbitrage band is sold above and bought below, all legs as one package.
+
+The relations and their bands come as model updates (`signals/parity/relations.py`): cash-and-carry and its reverse,
+calendar spreads, butterflies, cracks, perpetual against spot. A band holds all costs of the round trip, a quote counts
+once it is confirmed outside, and a position is left when it is well inside again, or before its last day.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneprice.core.records import MODEL, N_INTENTS
+from oneprice.execution.intents import package_begin, package_leg
+from oneprice.execution.strategy import strategy
+from oneprice.signals.parity.relation_book import look, quoted, take_relations, wanted, working
+from oneprice.signals.parity.relations import MODEL as RELATIONS
+from oneprice.signals.parity.relations import N_RELATIONS, STATE
+
+
+@strategy(
+    participation=0.25,  # of the depth shown at a touch, when opening
+    slip_bp=20.0,  # how much worse than the touch a leg may fill
+    slip_price=0.0,  # the same in quote currency, for prices near 0
+    memory={"model": RELATIONS, "book": (STATE, (N_RELATIONS,)), "waiting": "i8"},
+    exit="converge",
+)
+def term_structure(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
+    """Keys: the id of the relation."""
+    if event.kind == MODEL or m.waiting > 0:
+        take_relations(m, legs)
+    for k in range(N_RELATIONS):
+        st = m.book[k]
+        r = st.now
+        if r.id == 0 or not quoted(r, legs, event.receive_ns) or working(r, legs):
+            continue
+        if m.model.relations[k].id == r.id:
+            mine = False
+            for j in range(r.n_legs):
+                mine = mine or legs[r.leg[j]].leg == event.leg
+            if not mine:
+                continue
+            look(st, legs)
+        units = wanted(st, legs, p.participation)
+        if units == 0.0 or orders.count + r.n_legs >= N_INTENTS:
+            continue
+        h = package_begin(orders, r.id, abs(units), -1, 0, st.side == 0)
+        for j in range(r.n_legs):
+            v = legs[r.leg[j]]
+            side = 1 if units * r.weight[j] > 0.0 else -1
+            touch = v.ask if side > 0 else v.bid
+            limit = touch + side * (abs(touch) * p.slip_bp * 1e-4 + p.slip_price)
+            package_leg(orders, h, r.leg[j], side, abs(r.weight[j]), limit)
