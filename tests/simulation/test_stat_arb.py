@@ -394,3 +394,24 @@ def test_bars_have_no_price_of_the_future() -> None:
     before = kit.bar_tapes(made(close, NAMES), fees=kit.FREE, opens="previous")[0].events
     opened = before["close"] + before["open_off"]
     assert (opened[1:] == before["close"][:-1]).all()
+
+
+def test_borrow_and_dividends_are_in_the_story_and_overlay_of_their_package() -> None:
+    """What a holding was charged and paid stands with the package that opened it, and in its strategy's overlay; the
+    sums are the ledger's.
+    """
+    from oneprice.modes.explain import packages_of
+    from oneprice.risk.closure import overlay_table
+
+    prices = made(step_panel(flat_then(*[2.0, 2.1] * 8)), NAMES)
+    paid = {"A": [(int(prices.time_ns[30]), 0.5)]}
+    run, _ = run_slots(prices, {20: [slot(NAMES, (1, -1))]}, dividends=paid, borrow_bp_year=360.0)
+    pnl = run.pnl()
+    first, *others = packages_of(run.rows, run.manifest)
+    assert first.borrow == pytest.approx(-pnl["borrow"], rel=1e-9) and first.borrow > 0.0
+    assert first.dividend == pytest.approx(pnl["dividend"], rel=1e-9) and first.dividend < 0.0
+    assert all(p.borrow == p.dividend == 0.0 for p in others)
+    scale = 10.0 ** -run.engine.scales.scale[0]
+    total = overlay_table(run.engine.arena)[0]
+    assert total["borrow"] * scale == pytest.approx(first.borrow) and total["fees"] == 0
+    assert total["dividend"] * scale == pytest.approx(first.dividend)

@@ -43,6 +43,7 @@ def explain(
         story = [{"time_ns": int(r["time_ns"]), "what": sentence(r, data.manifest)} for r in p.rows]
         facts = {"package": p.number, "state": p.state, "filled": p.filled, "naked_ms": p.naked_ms}
         more = {"worst_naked": p.worst_naked, "legging": p.legging_cost, "currency": p.cost_currency}
+        more |= {"borrow": p.borrow, "dividend": p.dividend}
         print_json(facts | more | {"story": story})
     else:
         typer.echo(explain_package(data.rows, data.manifest, package))

@@ -16,14 +16,18 @@ from oneprice.core.manifest import Manifest
 from oneprice.core.records import (
     ACTIVE,
     AMEND,
+    BORROW_CAUSE,
     CANCEL,
+    CAUSES,
     COMMAND,
+    DIVIDEND_CAUSE,
     FILL_ROW,
     HALTED,
     IOC,
     NEW,
     PACKAGE_ROW,
     POST_ONLY,
+    POSTING,
     REDUCE_ONLY,
     REDUCING,
     REFUSED,
@@ -58,6 +62,8 @@ class Package:
     naked_ms: float = 0.0
     legging_cost: float = 0.0
     cost_currency: str = ""
+    borrow: float = 0.0  # on what it left held until it was closed: borrow paid, dividends received (a short pays)
+    dividend: float = 0.0
     rows: list[Any] = field(default_factory=list, repr=False)
 
     @property
@@ -97,6 +103,7 @@ def packages_of(rows: np.ndarray, manifest: Manifest) -> list[Package]:
         _take(p, row, kind, before)
     for p in found.values():
         measure_legging(p, manifest)
+    _carry(rows, found, manifest)
     return sorted(found.values(), key=lambda p: p.number)
 
 
@@ -122,6 +129,35 @@ def _take(p: Package, row: Any, kind: int, before: int) -> None:
         p.filled[leg] = p.filled.get(leg, 0) + lots
     elif kind == PACKAGE_ROW:
         p.state = state_name(int(row["code"]))
+
+
+def _carry(rows: np.ndarray, found: dict[int, Package], manifest: Manifest) -> None:
+    """Borrow and dividends of a holding to the package that opened it, or that added to it last."""
+    carried = (rows["kind"] == POSTING) & np.isin(rows["code"], (BORROW_CAUSE, DIVIDEND_CAUSE))
+    if not carried.any():
+        return
+    causes = len(manifest.scales) * (1 + len(CAUSES))  # accounts below this are capital and P&L, cash lies above
+    owner: dict[tuple[int, int], int] = {}
+    positions: dict[tuple[int, int], int] = defaultdict(int)
+    for row in rows[carried | (rows["kind"] == FILL_ROW)]:
+        place = (int(row["strategy"]), int(row["leg"]))
+        if int(row["kind"]) == FILL_ROW:
+            lots = int(row["side"]) * int(row["qty"])
+            if positions[place] * lots >= 0 or place not in owner:
+                owner[place] = _number(row)
+            positions[place] += lots
+            continue
+        p = found.get(owner.get(place, -1))
+        cause = min(int(row["credit"]), int(row["debit"]))
+        if p is None or cause >= causes:  # of no package, or the same amount carried into the report currency
+            continue
+        currency = str(manifest.legs[place[1]].get("currency") or manifest.legs[place[1]].get("quote", ""))
+        amount = int(row["amount"]) * 10.0 ** -manifest.scales.get(currency, 0)
+        amount *= 1.0 if int(row["credit"]) == cause else -1.0
+        if int(row["code"]) == BORROW_CAUSE:
+            p.borrow -= amount
+        else:
+            p.dividend += amount
 
 
 def state_name(code: int) -> str:
@@ -187,6 +223,8 @@ def explain_package(rows: np.ndarray, manifest: Manifest, package: int) -> str:
             f"  worst naked {p.worst_naked:.8g} units, naked for {p.naked_ms:,.3f} ms, "
             f"legging {p.legging_cost:+.8g} {p.cost_currency}"
         ]
+    if p.borrow or p.dividend:
+        lines.append(f"  while it was held: borrow paid {p.borrow:.8g}, dividends received {p.dividend:+.8g}")
     return "\n".join(lines)
 
 

@@ -163,16 +163,19 @@ def overlay_table(arena: Arena) -> list[dict[str, Any]]:
     `legging = market + execution` is what filling late and in pieces made of the plan (negative: it cost). A
     slot keeps its last package until it is used again; the totals include it.
     """
-    names = [n for n in OVERLAY_TOTAL.names or () if n != "packages"]
+    carried = ("borrow", "dividend")  # of what is held after a package, so of no slot
+    names = [n for n in OVERLAY_TOTAL.names or () if n != "packages" and n not in carried]
     totals: dict[int, dict[str, Any]] = {}
     for k, total in enumerate(arena.section("overlays", OVERLAY_TOTAL)):
-        totals[k] = {"strategy": k, "ref": -1, "packages": int(total["packages"]), **_numbers(total, names)}
+        numbers = _numbers(total, [*names, *carried])
+        totals[k] = {"strategy": k, "ref": -1, "packages": int(total["packages"]), **numbers}
     rows: list[dict[str, Any]] = []
     for slot in range(N_PACKAGES):
         p = arena.state[0]["ledger"]["packages"][slot]
         if not p["active"]:
             continue
-        row = {"strategy": int(p["strategy"]), "ref": int(p["ref"]), "packages": 1, **_numbers(p, names)}
+        numbers = {**_numbers(p, names), **dict.fromkeys(carried, 0)}
+        row = {"strategy": int(p["strategy"]), "ref": int(p["ref"]), "packages": 1, **numbers}
         rows.append(row)
         total = totals[row["strategy"]]
         worst = max(total["worst_naked_value"], row["worst_naked_value"])

@@ -24,7 +24,7 @@ from oneprice.core.records import (
 from oneprice.execution.settlement import settle_fill
 from oneprice.risk.accounts import cash_flow, gain, move_cash, post
 from oneprice.risk.attribution import mark, mark2_of, split_fill
-from oneprice.risk.overlay import package_charge, package_fill
+from oneprice.risk.overlay import package_carry, package_charge, package_fill
 from oneprice.risk.records import LEDGER as LEDGER
 from oneprice.risk.records import (
     PRINCIPAL,
@@ -147,6 +147,7 @@ def _charge_strategies(s: Any, i: int, cause: int, m2: int, rate_e12: int) -> No
         paid = mul_rate_e12(exposure(leg, own, m2), rate_e12)
         charged += paid
         gain(s, cause, -paid, cash, c, i, k, 0)
+        package_carry(s, k, c, cause, paid)
     total = mul_rate_e12(exposure(leg, lots, m2), rate_e12)
     cash_flow(s, leg.venue, c, -total)
     gain(s, ROUNDING, charged - total, cash, c, i, -1, 0)

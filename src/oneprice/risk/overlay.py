@@ -17,7 +17,7 @@ from typing import Any
 from oneprice.core.arena import leg_of
 from oneprice.core.jit import njit
 from oneprice.core.money import V, exposure
-from oneprice.core.records import N_PACKAGE_LEGS, N_PACKAGES
+from oneprice.core.records import BORROW_CAUSE, DIVIDEND_CAUSE, N_PACKAGE_LEGS, N_PACKAGES
 from oneprice.risk.accounts import to_report
 from oneprice.risk.records import overlay_of
 
@@ -101,6 +101,19 @@ def package_charge(s: Any, slot: int, c: int, amount: int) -> None:
     """A fee or tax of a fill, in ledger units of currency c."""
     if slot >= 0 and slot < N_PACKAGES and s.ledger.packages[slot].active != 0:
         s.ledger.packages[slot].fees += to_report(s, c, amount)
+
+
+@njit
+def package_carry(s: Any, k: int, c: int, cause: int, paid: int) -> None:
+    """Borrow or a dividend on what strategy k holds, `paid` in ledger units of currency c (a receipt is negative).
+
+    The package that opened it is closed by then, so it goes to the strategy's totals: borrow as paid, dividends as
+    received.
+    """
+    if cause == BORROW_CAUSE:
+        overlay_of(s, k).borrow += to_report(s, c, paid)
+    elif cause == DIVIDEND_CAUSE:
+        overlay_of(s, k).dividend -= to_report(s, c, paid)
 
 
 @njit

@@ -144,6 +144,8 @@ OVERLAY_TOTAL = record(  # one a strategy: closed packages
         ("fees", "i8"),
         ("worst_naked_value", "i8"),
         ("naked_value_s", "f8"),
+        ("borrow", "i8"),  # paid on what packages left short, and dividends on what they left held (a short pays)
+        ("dividend", "i8"),
     ]
 )
 

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from oneprice.features import kalman_hedge
-from oneprice.signals.hedge.likelihood import MODELS, HedgeFit, fit_hedge
+from oneprice.signals.hedge.likelihood import HedgeFit, fit_hedge, free_of
 from oneprice.signals.hedge.report import BURN
 from oneprice.signals.slots import Slot
 
@@ -51,7 +51,7 @@ class Followed(msgspec.Struct, frozen=True, eq=False):
 
 def bic(fit: HedgeFit) -> float:
     """-2 log likelihood + (2 + variances that are free) ln n."""
-    return -2.0 * fit.log_likelihood + (2 + sum(MODELS[fit.model])) * math.log(fit.n)
+    return -2.0 * fit.log_likelihood + (2 + sum(free_of(fit.model))) * math.log(fit.n)
 
 
 def compare(pair: np.ndarray) -> tuple[float, HedgeFit, tuple[int, int]]:
