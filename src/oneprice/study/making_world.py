@@ -27,7 +27,7 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
-from oneprice.signals.quoting.stoikov import half_spread, margin, reservation
+from oneprice.signals.quoting.stoikov import half_spread, margin
 
 INVENTORY, SYMMETRIC = 0, 1
 MAKERS = ("inventory", "symmetric")
@@ -75,7 +75,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         """The parameters as the kernels take them."""
         return np.array([
             self.gamma, self.sigma, self.k_decay, self.arrivals_per_s, self.horizon_s, self.dt_s, self.s,
-            float(MAKERS.index(self.maker)), self.share, float(self.exact_fills),
+            float(MAKERS.index(self.maker)), self.share, float(self.exact_fills), margin(self.gamma, self.k_decay),
         ])  # fmt: skip
 
 
@@ -96,14 +96,16 @@ class Moments(msgspec.Struct, frozen=True):
 
 @njit
 def distances(w: Any, q: float, left_s: float) -> Any:
-    """(bid distance, ask distance) from the mid of the maker described by `words`, holding q, left_s before the end."""
-    gamma, sigma, k_decay, horizon_s, share = w[0], w[1], w[2], w[4], w[8]
+    """(bid distance, ask distance) from the mid of the maker described by `words`, holding q, left_s before the end.
+
+    These are `half_spread` and `reservation` with what does not change in a path, the margin, kept in `words`.
+    """
     if w[7] == SYMMETRIC:
-        half = share * half_spread(gamma, k_decay, sigma, 0.5 * horizon_s)
+        half = w[8] * (0.25 * w[0] * w[1] * w[1] * w[4] + w[10])
         return half, half
-    half = share * half_spread(gamma, k_decay, sigma, left_s)
-    shift = reservation(0.0, q, 0.0, gamma, sigma, left_s)
-    return half - shift, half + shift
+    lean = w[0] * w[1] * w[1] * left_s
+    half = w[8] * (0.5 * lean + w[10])
+    return half + q * lean, half - q * lean
 
 
 @njit
