@@ -44,7 +44,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Basis points are of the value traded, weighted by value; amounts are in the report currency.
+    """One run. Fills are those of resting quotes; basis points are of their value; amounts in the report currency.
 
     `spread_bp` is the distance of the fill from the mid just before it, `markout_bp` at a lag that of the fill from the
     mid then (both > 0: earned), so their difference is what the price took back.
@@ -52,8 +52,8 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     fills: int
-    maker_share: float
-    value: float  # traded, settlement currency of leg 0
+    maker_share: float  # of all fills of the leg; the rest were taken (an unwind)
+    value: float  # of the fills, settlement currency of the leg
     spread_bp: float
     lags_s: tuple[float, ...]
     markout_bp: tuple[float, ...]
@@ -187,7 +187,8 @@ def _measured(
 ) -> tuple[Quoted, np.ndarray]:
     """What was measured of a run, and its quotes (QUOTE_LIFE)."""
     tape, one = tapes[leg], tapes[leg].instrument
-    fills, lives, still = marks(run.rows, run.events, tape, leg)
+    every, lives, still = marks(run.rows, run.events, tape, leg)
+    fills = every[every["maker"] != 0]
     mid = mids(still, float(one.tick))
     value = value_of(fills["lots"].astype(float), fills["price"], one)
     later = {lag: _markout(fills, still, mid, lag) for lag in (*LAGS_S, *CURVE_S)}
@@ -204,7 +205,7 @@ def _measured(
     found = Quoted(
         name=name,
         fills=len(fills),
-        maker_share=float(fills["maker"].mean()) if len(fills) else math.nan,
+        maker_share=len(fills) / len(every) if len(every) else math.nan,
         value=float(value.sum()),
         spread_bp=_mean(spread, value),
         lags_s=LAGS_S,
