@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oneprice.core.errors import DataError
 from oneprice.core.records import BOOK, CLEAR, LAST, NO_PRICE, STATUS, TRADE
 from oneprice.market.orders import (
     levels_of,
@@ -313,3 +314,34 @@ def test_the_younger_side_of_a_cross_stays() -> None:
     orders, _ = rows_of(new_orders(hold_ns=5), m)
     assert place_of(orders, 3) is None and place_of(orders, 1) is None and place_of(orders, 4) is not None
     assert troubles_of(orders) == {"held": 1, "ghosts": 2}
+
+
+def test_what_the_venue_shows_is_learned_and_forgotten() -> None:
+    """Lots nobody named stand first and go first; too many named ones make the level nameless; unseen levels go."""
+    empty = [NO_PRICE, 0]
+    given = [
+        ((K.ADD, 1, 1, 100, 5, 0), [[100, 5], empty], [[103, 7], empty]),
+        ((K.ADD, 2, -1, 103, 2, 0), [[100, 5], empty], [[103, 9], empty]),
+        ((K.CANCEL, 99, -1, 103, 4, 0), [[100, 5], empty], [[103, 5], empty]),
+        ((K.EXECUTE, 98, -1, 103, 1, 0), [[100, 5], [98, 3]], [[103, 4], empty]),
+        ((K.ADD, 3, 1, 100, 1, 0), [[100, 4], [98, 3]], [[103, 2], empty]),
+        ((K.CANCEL, 1, 1, 100, 1, 0), [[100, 3], empty], [empty, empty]),
+    ]
+    shown = np.array([[bids, asks] for _, bids, asks in given], np.int64)
+    seen = np.zeros(3, np.int64)
+    orders = new_orders()
+    stands = []
+    for k, (one, _, _) in enumerate(given):
+        orders, _ = rows_of(orders, messages([one]), shown=shown[k : k + 1], seen=seen)
+        stands.append(([(q[0] > 0, q[1]) for q in queue_of(orders, -1, 103)], [q[1] for q in queue_of(orders, 1, 100)]))
+        for s, side in enumerate((1, -1)):
+            wanted = [level for level in shown[k, s].tolist() if level[0] != NO_PRICE]
+            assert levels_of(orders, side)[:, :2].tolist() == wanted
+    assert stands[0] == ([(False, 7)], [5])
+    assert stands[1][0] == [(False, 7), (True, 2)]
+    assert stands[2][0] == [(False, 3), (True, 2)] and stands[3][0] == [(False, 2), (True, 2)]
+    assert stands[4] == ([(True, 2)], [4]) and stands[5] == ([], [3])
+    assert troubles_of(orders) == {"levels_learned": 2, "levels_over": 1}
+    assert seen.tolist() == [8, 1, 3]
+    with pytest.raises(DataError, match=r"shown: expected int64\[1, 2, levels, 2\]"):
+        rows_of(orders, messages([given[0][0]]), shown=shown)

@@ -145,6 +145,30 @@ def test_bitstamp_csv_is_the_log_without_trades(tmp_path: Path, decimals: bool) 
     assert (ev["receive_ns"] - ev["exchange_ns"] == 3_000_000).all() and not (ev["flag_bits"] & ESTIMATED).any()
 
 
+def test_crossed_snapshot_loses_its_older_side(tmp_path: Path) -> None:
+    """A file that begins with a crossed book: the younger order waits, then the older side is dropped, and counted."""
+    rows = [
+        (21, 0, "5.0", "101.00", "created", "ask"),
+        (23, 0, "7.0", "103.00", "created", "ask"),
+        (22, 0, "2.0", "102.00", "created", "bid"),
+        (30, 500, "1.0", "99.00", "created", "bid"),
+        (31, 1_200, "1.0", "98.00", "created", "bid"),
+    ]
+    text = [HEAD, *(f"{i},{T0 + ms},{T0 + ms},{price},{size},{what},{side}" for i, ms, size, price, what, side in rows)]
+    notes: dict[str, int] = {}
+    ev = import_bitstamp(write(tmp_path / "a.csv", text), bitstamp_instrument(FREE), notes=notes).events
+    assert [(int(r["price"]), int(r["qty"]) // 100_000_000, int(r["order_id"])) for r in ev] == [
+        (10100, 5, 21),
+        (10300, 7, 23),
+        (9900, 1, 30),
+        (9800, 1, 31),
+        (10100, 0, 21),
+        (10200, 2, 22),
+    ]
+    assert notes == {"held": 1, "held_first_line": 4, "ghosts": 1, "ghosts_first_line": 6}
+    assert (ev["flag_bits"][:2] & SNAPSHOT != 0).all() and ev["flag_bits"][1] & LAST and ev["flag_bits"][0] & CLEAR
+
+
 @pytest.mark.parametrize(
     ("name", "lines", "text"),
     [

@@ -75,7 +75,7 @@ TROUBLES = (
     "held",  # crossed the book when it came: waits outside until it trades, leaves or the cross persists
     "ghosts",  # the older side of a cross that persisted: taken out
     "levels_learned",  # lots the venue shows that no message named
-    "levels_over",  # more lots of named orders in a level than the venue shows: left as they are
+    "levels_over",  # more lots of named orders in a level than the venue shows: it is learned anew
     "trades_without_maker",  # a trade whose resting order is not in the book
 )
 (

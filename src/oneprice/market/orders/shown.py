@@ -56,37 +56,6 @@ def end(t: Any, slot: int) -> None:
 
 
 @njit
-def level_is(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
-    """The venue shows a level's total: what no order of ours explains belongs to one order without a name."""
-    at = level_at(t, side, price)
-    more = lots - (t[3][at].lots if at >= 0 else 0)
-    slot = find(t, nameless(side, price))
-    if more > 0:
-        listed(t, m, T_LEARNED, 0, price, more)
-        if slot >= 0:
-            t[1][slot].lots += more
-            t[3][at].lots += more
-        else:
-            slot = new_slot(t, nameless(side, price))
-            o = t[1][slot]
-            o.price = price
-            o.lots = more
-            o.side = side
-            o.line = m.line
-            o.arrived = t[0][0].messages
-            t[0][0].n_orders += 1
-            join(t, slot, True)
-        o = t[1][slot]
-        book_row_of(out, m, o, t[3][o.level].lots)
-    elif more < 0:
-        known = t[1][slot].lots if slot >= 0 else 0
-        if known > 0:
-            shrink(t, out, m, slot, min(known, -more))
-        if known < -more:
-            listed(t, m, T_LEVEL_OVER, 0, price, -more)
-
-
-@njit
 def forget_level(t: Any, out: Any, m: Any, at: int) -> None:
     """Every order of a level leaves, the last first."""
     while True:
@@ -99,6 +68,50 @@ def forget_level(t: Any, out: Any, m: Any, at: int) -> None:
         end(t, slot)
         if last:
             return
+
+
+@njit
+def learn(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
+    """Lots that no order of ours explains: one order without a name, first of its queue, or more lots of it."""
+    slot = find(t, nameless(side, price))
+    if slot >= 0:
+        t[1][slot].lots += lots
+        t[3][t[1][slot].level].lots += lots
+    else:
+        slot = new_slot(t, nameless(side, price))
+        o = t[1][slot]
+        o.price = price
+        o.lots = lots
+        o.side = side
+        o.line = m.line
+        o.arrived = t[0][0].messages
+        t[0][0].n_orders += 1
+        join(t, slot, True)
+    o = t[1][slot]
+    book_row_of(out, m, o, t[3][o.level].lots)
+
+
+@njit
+def level_is(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
+    """The venue shows a level's total: what it has more is learned, what it has less was never ours to keep.
+
+    Lots without a name go first; where the named orders alone are too many the level is learned anew, without names.
+    """
+    at = level_at(t, side, price)
+    more = lots - (t[3][at].lots if at >= 0 else 0)
+    if more > 0:
+        listed(t, m, T_LEARNED, 0, price, more)
+        learn(t, out, m, side, price, more)
+    elif more < 0:
+        slot = find(t, nameless(side, price))
+        spare = t[1][slot].lots if slot >= 0 else 0
+        if spare >= -more:
+            shrink(t, out, m, slot, -more)
+            return
+        listed(t, m, T_LEVEL_OVER, 0, price, -more)
+        forget_level(t, out, m, at)
+        if lots > 0:
+            learn(t, out, m, side, price, lots)
 
 
 @njit
