@@ -145,7 +145,8 @@ def fit_microprice(
     system = np.eye(len(states)) - stay[inside] / total[:, None]
     g1 = np.linalg.solve(system, moves[inside].sum(axis=1) / total)
     b = np.linalg.solve(system, jump[inside] / total[:, None])
-    adjustment, term = np.zeros(len(states)), g1
+    term: np.ndarray = g1
+    adjustment: np.ndarray = np.zeros(len(states))
     for _ in range(terms):
         adjustment = adjustment + term
         term = b @ term
@@ -189,9 +190,9 @@ def _kept(stay: np.ndarray, jump: np.ndarray, min_visits: int) -> np.ndarray:
 def _table(states: np.ndarray, adjustment: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, float]:
     """Adjustments on the whole grid, antisymmetric bit for bit, and how far from it they came out."""
     rows, columns = shape
-    grid = np.full(rows * columns, np.nan)
-    grid[states] = adjustment
-    grid = grid.reshape(shape)
+    flat = np.full(rows * columns, np.nan)
+    flat[states] = adjustment
+    grid = flat.reshape(shape)
     asymmetry = float(np.nanmax(np.abs(grid + grid[:, ::-1])))
     known = np.isfinite(grid)
     place = np.arange(columns)
