@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError, DataError
-from oneprice.core.records import BAR
+from oneprice.core.records import BAR, BOOK, TRADE
 from oneprice.market import packs
 from oneprice.market.pack_parsers import HOUR_NS, daily_wide, hourly_dotted, hourly_iso
 
@@ -193,3 +193,52 @@ def test_bad_daily_closes_are_named(old: bytes, new: bytes, says: str) -> None:
     """Each row and field that cannot be is refused where it stands."""
     with pytest.raises(DataError, match=says):
         daily_wide(gzip.compress(WIDE.replace(old, new, 1)), "w")
+
+
+ORDERS = b"""id,timestamp,exchange_timestamp,price,volume,action,direction
+12,1777689383201,1777689380521,78319.0,2.0,created,ask
+11,1777689383201,1777689380521,78310.0,1.5,created,bid
+13,1777689383201,1777689380521,999999999.0,1.0,created,ask
+14,1777689381262,1777689381200,79116.0,7.18e-06,created,bid
+14,1777689384262,1777689384200,78319.0,0.0,deleted,bid
+12,1777689384263,1777689384200,78319.0,1.99999282,changed,ask
+"""
+
+
+def test_orders_of_a_pack(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order events become a tape that names its orders: a snapshot in order of ids, a trade with its maker."""
+    real = packs.PACKS["btcusd_orders"]
+    cache.mkdir(parents=True)
+    with zipfile.ZipFile(cache / real.filename, "w") as wheel:
+        wheel.writestr(real.member, gzip.compress(ORDERS))
+    digest = hashlib.sha256((cache / real.filename).read_bytes()).hexdigest()
+    monkeypatch.setitem(packs.PACKS, "btcusd_orders", replace(real, sha256=digest))
+    notes: dict[str, int] = {}
+    tape = packs.orders_tape("btcusd_orders", notes=notes)
+    ev = tape.events
+    rows = [(int(r["kind"]), int(r["side"]), int(r["price"]), int(r["qty"])) for r in ev]
+    assert rows == [
+        (BOOK, 1, 78310, 150_000_000),
+        (BOOK, -1, 78319, 200_000_000),
+        (TRADE, 1, 78319, 718),
+        (BOOK, -1, 78319, 199_999_282),
+    ]
+    assert int(ev["maker_id"][2]) == 12 and (np.diff(ev["receive_ns"]) >= 0).all()
+    assert notes["far_orders"] == 1 and notes["held"] == 1
+    assert tape.header.depth == "orders" and not tape.header.claim and "GPL-2.0-or-later" in tape.header.licence
+    assert packs.tape("btcusd_orders").digest == tape.digest
+
+
+@pytest.mark.skipif(not packs.is_cached("btcusd_orders"), reason="the ob-analytics wheel is not in the cache")
+def test_every_trade_of_the_real_pack_is_inferred() -> None:
+    """From order events alone: the 284 trades that the wheel publishes beside them, each with its maker."""
+    tape = packs.tape("btcusd_orders")
+    trades = tape.events[tape.events["kind"] == TRADE]
+    mine = sorted(zip(trades["maker_id"].tolist(), trades["price"].tolist(), trades["qty"].tolist(), strict=True))
+    with zipfile.ZipFile(packs.fetch("btcusd_orders")) as wheel:
+        lines = wheel.read("ob_analytics/_sample_data/trades.csv").decode().split()[1:]
+    told = []
+    for line in lines:
+        _, _, _, price, amount, buyer, seller, side = line.split(",")
+        told.append((int(seller if side == "buy" else buyer), round(float(price)), round(float(amount) * 1e8)))
+    assert mine == sorted(told) and len(told) == 284
