@@ -255,7 +255,9 @@ def read_order_csv(raw: bytes, instrument: Instrument, where: str) -> Events:
         if found.null_count():
             row = int(found.is_null().arg_max() or 0)
             raise DataError(f"{where}, line {row + 2}, field {name}: expected a value, the field is empty")
-        texts = [f"{Decimal(x):f}" if _POWER.fullmatch(x) else x for x in found.to_list()]  # 7.18e-06
+        texts = found.to_list()
+        if found.str.contains("[eE]").any():
+            texts = [f"{Decimal(x):f}" if _POWER.fullmatch(x) else x for x in texts]  # 7.18e-06
         return _decimals(texts, unit, lines, Path(where), name)
 
     def words(name: str, known: dict[str, int]) -> np.ndarray:
