@@ -37,6 +37,7 @@ from oneprice.market.tape import Tape, make_tape
 
 ZONE = "America/New_York"
 PRICE_UNIT = 1e-4  # dollars, of the CSV layout
+_FAR, _DAY_S = float(1 << 53), 90_000.0
 NO_ASK = 9_999_999_999  # prices of empty levels in the CSV layout: this, and its negative for bids
 _KIND = np.array([0, ADD, REDUCE, CANCEL, EXECUTE, PRINT, PRINT, STATUS_IS], np.uint8)
 HIDDEN, CROSS, HALT = 5, 6, 7
@@ -101,8 +102,7 @@ def _messages(
     """MESSAGE[n] and the mask of file rows they are of."""
     kind = c["type"]
     _refuse(path, "type", (kind < 1) | (kind > HALT), kind, "1 to 7")
-    if not np.isfinite(c["time"]).all():
-        raise DataError(f"{path}, row {int(np.argmin(np.isfinite(c['time']))) + 1}, field time: expected seconds")
+    _refuse(path, "time", (c["time"] < 0) | (c["time"] > _DAY_S), c["time"], "seconds after midnight")
     stamps = midnight_ns + np.rint(c["time"] * 1e9).astype(np.int64)
     _refuse(path, "time", np.append(False, stamps[1:] < stamps[:-1]), stamps, "not before the row before (ns)")
     _refuse(path, "direction", (kind < CROSS) & (np.abs(c["direction"]) != 1), c["direction"], "1 or -1")
@@ -135,7 +135,10 @@ def _shown(path: Path, book: np.ndarray, instrument: Instrument) -> np.ndarray:
     if bad.any():
         row = int(np.argwhere(bad)[0][0])
         raise DataError(f"{path}, book row {row + 1}: expected prices on the tick {instrument.tick}, got {book[row]}")
-    out = np.stack([np.where(gone, NO_PRICE, near.astype(np.int64)), book[..., 1].astype(np.int64)], axis=-1)
+    lots = np.where(gone, 0.0, book[..., 1])
+    unclear = ~(np.abs(lots) < _FAR).all(axis=(1, 2))
+    _refuse(path, "book", unclear, book[:, 0, 0, 1], "a size at each price")
+    out = np.stack([np.where(gone, NO_PRICE, near.astype(np.int64)), lots.astype(np.int64)], axis=-1)
     both = (out[:, 0, 0, 0] != NO_PRICE) & (out[:, 1, 0, 0] != NO_PRICE)
     crossed = both & (out[:, 0, 0, 0] >= out[:, 1, 0, 0])
     _refuse(path, "book", crossed, out[:, 0, 0, 0], "a best bid below the best ask (ticks)")
@@ -160,7 +163,7 @@ def _read_parquet(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray, date |
     if empty:
         n = frame[empty[0]].null_count()
         raise DataError(f"{path}, column {empty[0]!r}: expected a value in each row, {n} are empty")
-    columns = {ours: _typed(frame[theirs].to_numpy(), ours) for ours, theirs in names.items()}
+    columns = {ours: _typed(path, frame[theirs].to_numpy(), ours) for ours, theirs in names.items()}
     sides = [[[frame[f"{s}{w}{k}"].to_numpy() for w in "ps"] for k in levels] for s in ("Bid", "Ask")]
     book = np.moveaxis(np.array(sides, np.float64), -1, 0)
     first = frame["Time"][0] if "Time" in frame.columns else None
@@ -178,7 +181,7 @@ def _read_pair(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray, date | No
     if len(raw) != len(levels):
         raise DataError(f"{beside}: expected {len(raw)} rows, as many as messages, got {len(levels)}")
     names = ("time", "type", "order_id", "size", "price", "direction")
-    columns = {name: _typed(raw[:, k], name) for k, name in enumerate(names)}
+    columns = {name: _typed(path, raw[:, k], name) for k, name in enumerate(names)}
     columns["price"] = columns["price"] * PRICE_UNIT
     book = levels.reshape(len(levels), -1, 2, 2)[:, :, ::-1].transpose(0, 2, 1, 3).copy()  # file: ask first
     book[..., 0][np.abs(book[..., 0]) >= NO_ASK] = np.nan
@@ -196,9 +199,14 @@ def _table(path: Path) -> np.ndarray:
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as CSV ({first_line(error)})") from error
     try:
-        return frame.select(pl.all().cast(pl.Float64)).to_numpy()
+        table = frame.select(pl.all().cast(pl.Float64)).to_numpy()
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path}: expected numbers only, without a heading ({first_line(error)})") from error
+    bad = ~(np.abs(table) < _FAR)
+    if bad.any():
+        row, column = (int(x) for x in np.argwhere(bad)[0])
+        raise DataError(f"{path}, row {row + 1}, column {column + 1}: expected a number, got {table[row, column]}")
+    return table
 
 
 def first_line(error: Exception) -> str:
@@ -206,8 +214,13 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _typed(values: np.ndarray, name: str) -> np.ndarray:
-    return values.astype(np.float64 if name in ("time", "price") else np.int64)
+def _typed(path: Path, values: np.ndarray, name: str) -> np.ndarray:
+    """A column as float64 (time, price) or int64; what is not finite or not whole is refused."""
+    wide = values.astype(np.float64)
+    whole = name not in ("time", "price")
+    bad = ~(np.abs(wide) < _FAR) | (whole & (wide != np.rint(np.where(np.isfinite(wide), wide, 0.0))))
+    _refuse(path, name, bad, wide, "a whole number" if whole else "a finite number")
+    return values.astype(np.int64) if whole else wide
 
 
 def _midnight(day: date, timezone: str) -> int:

@@ -332,8 +332,8 @@ def rows_of(
 
     if shown is None:
         shown = np.zeros((0, 2, 0, 2), np.int64)
-    elif shown.ndim != 4 or shown.shape[:2] != (len(messages), 2) or shown.shape[3] != 2:
-        raise DataError(f"shown: expected int64[{len(messages)}, 2, levels, 2], got {shown.dtype}{list(shown.shape)}")
+    else:
+        _check_shown(shown, len(messages))
     seen = np.zeros(3, np.int64) if seen is None else seen
     room = ROOM + 2 * shown.shape[2]
     rows = np.zeros(2 * len(messages) + len(orders) + 2 * room, EVENT)
@@ -346,6 +346,24 @@ def rows_of(
             rows = join_events([rows, np.zeros(len(rows) + len(orders), EVENT)])
         at = feed(orders.t, messages, at, rows, cursor, shown, seen)
     return orders, join_events([rows[: int(cursor[0])]])
+
+
+def _check_shown(shown: np.ndarray, n: int) -> None:
+    """Refuse shown books of another shape, or whose levels are not in order, empty ones last."""
+    if shown.ndim != 4 or shown.shape[:2] != (n, 2) or shown.shape[3] != 2 or shown.dtype != np.int64:
+        raise DataError(f"shown: expected int64[{n}, 2, levels, 2], got {shown.dtype}{list(shown.shape)}")
+    price, lots = shown[..., 0], shown[..., 1]
+    there = price != NO_PRICE
+    key = np.where(there, price * np.array([-1, 1])[:, None], np.iinfo(np.int64).max)  # rises from the best down
+    wrong = there & (lots <= 0)
+    wrong[..., 1:] |= there[..., 1:] & (key[..., 1:] <= key[..., :-1])
+    if wrong.any():
+        row, side, level = (int(x) for x in np.argwhere(wrong)[0])
+        got = shown[row, side, level].tolist()
+        raise DataError(
+            f"book shown, row {row + 1}, {('bids', 'asks')[side]}, level {level + 1}: expected lots above 0 and prices"
+            f" from the best down, got {got}"
+        )
 
 
 def snapshot_rows(orders: Orders, receive_ns: int, exchange_ns: int, flag_bits: int = 0) -> np.ndarray:
