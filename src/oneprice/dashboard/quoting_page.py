@@ -94,7 +94,8 @@ def arrivals(made: Making) -> Exhibit:
     if not found:
         return Exhibit("Intensity", "", ['<p class="none">the tape has no trades to count</p>'])
     distance = np.array(found["distance"], float)
-    lines = [(name, distance, np.array(found[name], float)) for name in ("counted", "model") if name in found]
+    names: list[str] = [name for name in ("counted", "model") if name in found]
+    lines = [(name, distance, np.array(found[name], float)) for name in names]
     drawing = curves(lines, "arrivals a second and side", "distance from the mid, quote currency", log_y=True)
     says = (
         "Counted: aggressive orders whose deepest print was at least so far from the mid before it. Model: "

@@ -32,7 +32,10 @@ def race_page(found: Races) -> str:
     title = f"The race for {found.laggard}, led by {found.leader}"
     across = f"one-way latency, ms (0 is drawn at {AT_ZERO_MS:g})"
     x = np.array([max(r.latency_ms, AT_ZERO_MS) for r in found.rows])
-    won = [("won", x, np.array([100.0 * r.win_probability for r in found.rows]))]
+    won = [
+        ("won", x, np.array([100.0 * r.win_probability for r in found.rows])),
+        ("stood: one set of quotes, so long after", x, np.array([100.0 * r.stood for r in found.rows])),
+    ]
     fee = [
         ("break-even taker fee", x, np.array([r.break_even_fee_bp for r in found.rows])),
         ("taker fee of the venue", x, np.full(len(x), found.taker_bp)),
@@ -59,12 +62,12 @@ NOTE = (
 
 def races_table(found: Races) -> Table:
     """One row a latency."""
-    columns = ["latency ms", "races", "won", "lost", "run over", "won %", "won bp", "run over bp", "missed bp"]
-    columns += ["gross", "fees", "net", "break-even bp"]
+    columns = ["latency ms", "stood %", "races", "won", "lost", "run over", "won %", "won bp", "run over bp"]
+    columns += ["missed bp", "gross", "fees", "net", "break-even bp"]
     rows = [
         [
-            r.latency_ms, r.orders, r.won, r.lost, r.run_over, _cell(100.0 * r.win_probability), _cell(r.won_bp),
-            _cell(r.run_over_bp), _cell(r.missed_bp), r.gross, r.fee, r.net, _cell(r.break_even_fee_bp),
+            r.latency_ms, _cell(100.0 * r.stood), r.orders, r.won, r.lost, r.run_over,
+            _cell(100.0 * r.win_probability), _cell(r.won_bp), _cell(r.run_over_bp), _cell(r.missed_bp), r.gross, r.fee, r.net, _cell(r.break_even_fee_bp),
         ]
         for r in found.rows
     ]  # fmt: skip

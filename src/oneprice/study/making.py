@@ -168,8 +168,8 @@ def check_quoting(strategy: Strategy, *, fitted: bool = False) -> None:
     Raises ConfigError naming the parameter, what was expected and what came.
     """
     p = strategy.parameters
-    above = ("qty", "limit", "tau_s", "flow_s", "requote_ticks", "share", "rest_s")
-    above += () if fitted else ("k_decay", "arrivals_per_s")
+    above = {"qty", "limit", "tau_s", "flow_s", "requote_ticks", "share", "rest_s"}
+    above |= set() if fitted else {"k_decay", "arrivals_per_s"}
     for name, value in p.items():
         if not math.isfinite(value):
             raise ConfigError(f"{strategy.name}: {name}: expected a finite number, got {value!r}")

@@ -8,6 +8,9 @@ quote that looked stale. On the venue's own timeline between our decision and ou
 - **run over** it filled only because the price had come back through our limit: the quote it aimed at had gone, or
   better ones had come, so what we got is what others no longer wanted.
 
+The set of races changes with latency (a position is held longer, a gap is seen again), so `stood` follows one set: of
+the quotes that the first latency aimed at, the share that still stood so long after the decision.
+
 `break_even_fee_bp` is the taker fee a fill (each way) at which all that was won pays for all that was not.
 """
 
@@ -57,6 +60,7 @@ class Race(msgspec.Struct, frozen=True, kw_only=True):
     net: float
     traded: float  # settlement currency
     break_even_fee_bp: float
+    stood: float  # of the races of the first latency: share whose quote still stood this latency after the decision
 
     @property
     def win_probability(self) -> float:
@@ -111,13 +115,13 @@ class Races(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def __str__(self) -> str:
-        head = ("latency ms", "races", "won %", "+-", "lost", "run over", "won bp", "over bp", "missed bp")
-        head += ("break-even",)
+        head = ["latency ms", "stood %", "races", "won %", "+-", "lost", "run over", "won bp", "over bp", "missed bp"]
+        head.append("even bp")
         lines = [f"{self.leader} leads, {self.laggard} is taken", "  " + "".join(f"{h:>12}" for h in head)]
         for r in self.rows:
             cells = [
-                f"{r.latency_ms:g}", f"{r.orders:,}", _share(r.win_probability), _share(r.win_error), f"{r.lost:,}",
-                f"{r.run_over:,}", _bp(r.won_bp), _bp(r.run_over_bp), _bp(r.missed_bp), _bp(r.break_even_fee_bp),
+                f"{r.latency_ms:g}", _share(r.stood), f"{r.orders:,}", _share(r.win_probability),
+                _share(r.win_error), f"{r.lost:,}", f"{r.run_over:,}", _bp(r.won_bp), _bp(r.run_over_bp), _bp(r.missed_bp), _bp(r.break_even_fee_bp),
             ]  # fmt: skip
             lines.append("  " + "".join(f"{c:>12}" for c in cells))
         return "\n".join([*lines, "", "  " + self.verdict])
@@ -161,14 +165,17 @@ def races(
     assert charged is not None
     dust = chosen.parameters.get("dust", 0.0) * chosen.parameters.get("qty", 0.0)
     still = venue_touches(laggard)
-    rows = []
+    rows: list[Race] = []
+    probes: np.ndarray | None = None
     for ms in latencies_ms:
         ns = round(ms * 1e6)
         run = replay(
             chosen, [leader, laggard], latency=Latency(ns, ns), limits=limits or Limits(),
             fees={names[0]: leader.instrument.fees or charged, names[1]: charged},
         )  # fmt: skip
-        rows.append(_race(run, laggard, still, ms, dust / float(laggard.instrument.lot)))
+        own = _openers(run, dust / float(laggard.instrument.lot))
+        probes = own if probes is None else probes
+        rows.append(_race(run, laggard, still, ms, own, _stood(still, probes, ns)))
     return Races(
         leader=names[0], laggard=names[1], header=dict(laggard.header.lines()), taker_bp=float(charged.taker_bp),
         parameters=dict(chosen.parameters), rows=tuple(rows),
@@ -197,24 +204,45 @@ def outcomes(still: Any, start_ns: Any, arrive_ns: Any, price: Any, side: Any, f
             i += 1
 
 
-def _race(run: Run, tape: Tape, still: np.ndarray, latency_ms: float, dust_lots: float) -> Race:
-    """The races of one run: orders sent while no more than dust was held."""
-    rows, one = run.rows, tape.instrument
-    sent = rows[(rows["kind"] == COMMAND) & (rows["code"] == NEW) & (rows["leg"] == 1)]
-    told = run.events[(run.events["kind"] == FILL) & (run.events["leg"] == 1)]
-    lots: dict[int, int] = {}
-    for e in told:
-        lots[int(e["client_id"])] = lots.get(int(e["client_id"]), 0) + abs(int(e["qty"]))
+def _openers(run: Run, dust_lots: float) -> np.ndarray:
+    """The races of a run, ROW[n]: orders on the laggard sent while no more than dust was held."""
+    sent = run.rows[(run.rows["kind"] == COMMAND) & (run.rows["code"] == NEW) & (run.rows["leg"] == 1)]
+    lots = _filled_lots(run)
     opens, held = np.zeros(len(sent), bool), 0
     for i, c in enumerate(sent):
         opens[i] = abs(held) <= dust_lots
         held += int(c["side"]) * lots.get(int(c["client_id"]), 0)
-    own = sent[opens]
-    latency_ns = round(latency_ms * 1e6)
-    filled = np.array([int(c) in lots for c in own["client_id"]], bool)
+    return np.asarray(sent[opens])
+
+
+def _filled_lots(run: Run) -> dict[int, int]:
+    lots: dict[int, int] = {}
+    for e in run.events[(run.events["kind"] == FILL) & (run.events["leg"] == 1)]:
+        lots[int(e["client_id"])] = lots.get(int(e["client_id"]), 0) + abs(int(e["qty"]))
+    return lots
+
+
+def _outcomes(still: np.ndarray, own: np.ndarray, latency_ns: int, filled: np.ndarray) -> np.ndarray:
     out = np.zeros(len(own), np.int64)
     start = own["time_ns"].astype(np.int64)
     outcomes(still, start, start + latency_ns, own["price"].astype(np.int64), own["side"].astype(np.int64), filled, out)
+    return out
+
+
+def _stood(still: np.ndarray, own: np.ndarray, latency_ns: int) -> float:
+    """Share of the quotes aimed at that stood from the decision until `latency_ns` after it; NaN without any."""
+    found = _outcomes(still, own, latency_ns, np.ones(len(own), bool))
+    return float((found == WON).mean()) if len(own) else math.nan
+
+
+def _race(run: Run, tape: Tape, still: np.ndarray, latency_ms: float, own: np.ndarray, stood: float) -> Race:
+    """What became of the races of one run."""
+    one, lots = tape.instrument, _filled_lots(run)
+    told = run.events[(run.events["kind"] == FILL) & (run.events["leg"] == 1)]
+    latency_ns = round(latency_ms * 1e6)
+    filled = np.array([int(c) in lots for c in own["client_id"]], bool)
+    out = _outcomes(still, own, latency_ns, filled)
+    start = own["time_ns"].astype(np.int64)
     tick = float(one.tick)
     mid = mids(still, tick)
     later = mid_at(still, mid, start + latency_ns + round(LAG_S * 1e9))
@@ -232,6 +260,7 @@ def _race(run: Run, tape: Tape, still: np.ndarray, latency_ms: float, dust_lots:
         run_over=int((out == RUN_OVER).sum()), won_bp=_mean(earned[out == WON]),
         run_over_bp=_mean(earned[out == RUN_OVER]), missed_bp=_mean(earned[out == LOST]), gross=gross, fee=pnl["fee"],
         net=pnl["total"], traded=traded, break_even_fee_bp=gross / traded * 1e4 if traded else math.nan,
+        stood=stood,
     )  # fmt: skip
 
 
