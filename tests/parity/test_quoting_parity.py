@@ -133,3 +133,18 @@ def test_intensity_against_the_closed_form_of_two_distances() -> None:
     k = math.log((500.0 / 100.0) / (300.0 / 400.0)) / 2.0
     assert found.k_decay == pytest.approx(k, rel=1e-7)
     assert found.arrivals_per_s == pytest.approx(5.0 * math.exp(k), rel=1e-7)
+
+
+def test_intensity_against_a_poisson_glm() -> None:
+    """statsmodels' Poisson regression with exposures: the same A, k, errors and deviance."""
+    sm = pytest.importorskip("statsmodels.api")
+    rng = np.random.default_rng(8)
+    d, seconds = np.linspace(0.5, 6.0, 30), rng.uniform(200.0, 900.0, 30)
+    n = rng.poisson(1.5 * np.exp(-0.3 * d) * seconds)
+    theirs = sm.GLM(n, sm.add_constant(-d), family=sm.families.Poisson(), exposure=seconds).fit(tol=1e-14)
+    ours = fit_intensity(d, seconds, n)
+    assert math.log(ours.arrivals_per_s) == pytest.approx(theirs.params[0], abs=1e-6)
+    assert ours.k_decay == pytest.approx(theirs.params[1], rel=1e-6)
+    assert ours.log_arrivals_se == pytest.approx(theirs.bse[0], rel=1e-5)
+    assert ours.log_k_se * ours.k_decay == pytest.approx(theirs.bse[1], rel=1e-5)
+    assert ours.deviance == pytest.approx(theirs.deviance, rel=1e-8) and ours.df == theirs.df_resid

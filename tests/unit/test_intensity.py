@@ -186,13 +186,20 @@ def test_tapes_that_cannot_be_counted(
         counted(touches, trades)
 
 
-def simulated(seed: int, seconds: int, *, rate: float = 1.0, k: float = 2.0, share_at_touch: float = 0.0) -> Counts:
-    """A tape with a spread of 1 or 2 ticks and orders whose reach is exponential in quote currency (half tick 0.05)."""
+def simulated(
+    seed: int, seconds: int, *, rate: float = 1.0, k: float = 2.0, share_at_touch: float = 0.0, burst: float = 0.0
+) -> Counts:
+    """A tape with a spread of 1 or 2 ticks and orders whose reach is exponential in quote currency (half tick 0.05).
+
+    burst: mean number of orders that follow each within some seconds (their rate is on top).
+    """
     rng = np.random.default_rng(seed)
     spread = 1 + (rng.random(seconds) < 0.4).astype(np.int64)
     bid = 1_000 + np.cumsum(rng.integers(-1, 2, seconds))
     n = rng.poisson(2 * rate * math.exp(-k * 0.05) * seconds)
-    at = np.sort(rng.uniform(1.0, seconds - 1.0, n))
+    at = np.repeat(rng.uniform(1.0, seconds - 1.0, n), 1 + rng.poisson(burst, n))
+    n = len(at)
+    at = np.sort(np.minimum(at + (rng.exponential(2.0, n) if burst else 0.0), seconds - 1.001))
     depth = 0.05 + rng.exponential(1.0 / k, n)
     depth[rng.random(n) < share_at_touch] = 0.05
     which = np.floor(at).astype(int)
@@ -258,3 +265,17 @@ def test_clustered_arrivals_widen_the_interval() -> None:
     assert five.clustering > 2.5 * one.clustering
     plain = 1.0 / math.sqrt(five.n)
     assert five.log_arrivals_se > 1.5 * plain
+
+
+def test_intervals_cover_when_orders_come_in_bursts() -> None:
+    """Each order followed by three on average: 95 % intervals cover; those of independent arrivals would not."""
+    hits, naive = np.zeros(2), 0
+    for seed in range(100):
+        found = fit_range(simulated(seed, 3_000, rate=0.3, burst=3.0), 1, 40)
+        low, high = found.arrivals_interval
+        hits[0] += low < 1.2 < high
+        naive += abs(math.log(found.arrivals_per_s / 1.2)) < 1.96 * math.sqrt(2.0 / found.n)
+        low, high = found.k_interval
+        hits[1] += low < 2.0 < high
+        assert found.clustering > 1.5
+    assert (hits >= 90).all() and naive < 85
