@@ -67,7 +67,8 @@ def races_table(found: Races) -> Table:
     rows = [
         [
             r.latency_ms, _cell(100.0 * r.stood), r.orders, r.won, r.lost, r.run_over,
-            _cell(100.0 * r.win_probability), _cell(r.won_bp), _cell(r.run_over_bp), _cell(r.missed_bp), r.gross, r.fee, r.net, _cell(r.break_even_fee_bp),
+            _cell(100.0 * r.win_probability), _cell(r.won_bp), _cell(r.run_over_bp), _cell(r.missed_bp),
+            r.gross, r.fee, r.net, _cell(r.break_even_fee_bp),
         ]
         for r in found.rows
     ]  # fmt: skip

@@ -121,7 +121,8 @@ class Races(msgspec.Struct, frozen=True, kw_only=True):
         for r in self.rows:
             cells = [
                 f"{r.latency_ms:g}", _share(r.stood), f"{r.orders:,}", _share(r.win_probability),
-                _share(r.win_error), f"{r.lost:,}", f"{r.run_over:,}", _bp(r.won_bp), _bp(r.run_over_bp), _bp(r.missed_bp), _bp(r.break_even_fee_bp),
+                _share(r.win_error), f"{r.lost:,}", f"{r.run_over:,}",
+                _bp(r.won_bp), _bp(r.run_over_bp), _bp(r.missed_bp), _bp(r.break_even_fee_bp),
             ]  # fmt: skip
             lines.append("  " + "".join(f"{c:>12}" for c in cells))
         return "\n".join([*lines, "", "  " + self.verdict])
