@@ -30,7 +30,7 @@ from oneprice.core.jit import njit
 from oneprice.core.records import record
 from oneprice.features.fold import Fold
 
-SIDE, CAPACITY = 5, 1024
+SIDE, CAPACITY = 4, 1024
 HEAVY, SMALL = 1e100, 1e-3  # weight at which sums are scaled down; returns short enough for a series
 
 
