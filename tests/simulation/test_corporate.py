@@ -30,7 +30,7 @@ from oneprice.core.records import (
     TOP,
 )
 from oneprice.execution.exchange import first_quote
-from oneprice.execution.intents import package
+from oneprice.execution.intents import package, target
 from oneprice.execution.strategy import strategy
 from oneprice.market.corporate import US_SHORT_BAN_2008_NS, day_ns, with_borrow, with_dividends, with_status
 from oneprice.market.parquet import read_parquet, write_parquet
@@ -309,6 +309,46 @@ def test_a_lost_hedge_of_todays_purchase_waits_for_tomorrow() -> None:
     assert len(of_kind(run.rows, RESIDUAL_ROW)), "unhedged lots are told"
     assert "unsettled" not in run.refusals(), "planned around, not knocked at the gate"
     assert lots(run)[0] == 0 and run.closes() == 0
+
+
+@strategy(seed=1, memory={"draw": "i8"})
+def churner(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
+    """Wants a random number of lots of leg 0, none to ten, at every quote of it: a day trader."""
+    if event.leg == legs[0].leg:
+        m.draw = (1_103_515_245 * (m.draw + p.seed) + 12_345) % 2_147_483_648
+        wanted = 0.01 * (m.draw // 65_536 % 11)
+        target(orders, 0, wanted, legs[0].ask * 1.01 if wanted > legs[0].position else legs[0].bid * 0.99)
+
+
+def sold_beyond_the_open(run: Any) -> tuple[int, int, int]:
+    """(days on which more was sold than was held as they began, least position, least settled position ever)."""
+    held = least = least_settled = settled = beyond = day = 0
+    sold = opened = 0
+    for f in run.fills():
+        if int(f["time_ns"]) // DAY != day:
+            beyond += sold > opened
+            day, sold, opened, settled = int(f["time_ns"]) // DAY, 0, held, held
+        lots = int(f["side"]) * int(f["qty"])
+        held += lots
+        sold += max(-lots, 0)
+        settled = opened - sold
+        least, least_settled = min(least, held), min(least_settled, settled)
+    return beyond + (sold > opened), least, least_settled
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_over_whole_sessions_nothing_is_sold_on_the_day_it_was_bought(seed: int) -> None:
+    """A hundred hours of a day trader under T+1: on no day is more sold than was held as it began, the settled
+    position is never below zero, and what was in the way is refused as `unsettled`; without the rule all of it is sold.
+    """
+    tapes = [hours("a", 600, settle_days=1), hours("b", 600)]
+    run = replay(churner(seed=seed), tapes, latency=LATENCY)
+    assert len(run.fills()) > 20 and run.refusals()["unsettled"] > 5
+    assert sold_beyond_the_open(run) == (0, 0, 0)
+    assert run.closes() == 0
+    free = replay(churner(seed=seed), [hours("a", 600), hours("b", 600)], latency=LATENCY)
+    beyond, least, settled = sold_beyond_the_open(free)
+    assert "unsettled" not in free.refusals() and beyond >= 1 and least == 0 and settled < 0
 
 
 # ---------------------------------------------------------------- whole or not at all

@@ -15,6 +15,7 @@ from oneprice.core.errors import ConfigError
 from oneprice.core.instruments import Fees
 from oneprice.core.records import CAUSES, REFIT
 from oneprice.market.prices import Prices, load
+from oneprice.signals.drift import watch
 from oneprice.strategies import stat_arb
 from oneprice.study.walk_estimator import later, span
 from oneprice.study.walk_fit import PairSelection, usable
@@ -208,6 +209,39 @@ def test_a_relation_that_dies_is_dropped_by_its_monitor() -> None:
     assert any(t < dead for t in opened)
     gone = next(x.at_ns for x in w.windows if name in x.dropped and x.at_ns > dead * DAY) // DAY
     assert not any(gone + 2 < t for t in opened if t < 440), "not traded again before the next selection"
+
+
+def test_monitors_that_asked_are_named_in_the_report() -> None:
+    """Requests by monitor in the text, in the plain values, and beside each refit on the page of its pair."""
+    rng = np.random.default_rng(12)
+    logs = np.column_stack([tied(rng, 420, kappa=0.2, noise=0.01), np.cumsum(rng.normal(0, 0.01, (420, 2)), axis=0)])
+    logs[330:, 0] += np.cumsum(rng.normal(0.004, 0.01, 90))
+    w = walk(made(40.0 * np.exp(logs), NAMES[:4]), step="120d")
+    asked = w.asked()
+    assert asked and set(asked) <= set(watch.ASKERS.values()) and w.to_dict()["refits_by"] == asked
+    assert all(f"{name} {n}" in str(w) for name, n in asked.items())
+    told = {(f["why"], bool(f["asked"])) for page in w.pages() for f in page["fits"]}
+    assert ("schedule", False) in told and ("schedule", True) not in told
+
+
+def test_a_trade_open_at_the_end_is_counted_beside_the_closed_ones() -> None:
+    """The last bars of one leg are missing, so what is held cannot be left: it is `open`, in its pair and its window,
+    and the closed trades do not have it.
+    """
+    close = world(1, kappa=0.3)
+    found = 0
+    for last in range(430, 520, 6):
+        gone = close[: last + 1].copy()
+        gone[-5:, 0::2] = np.nan
+        w = walk(gappy(gone, NAMES))
+        assert len(w.held) == sum(r.open for r in w.pairs()) == sum(r.open for r in w.funnel()) == w.to_dict()["open"]
+        assert all(t.open for t in w.held) and not any(t.open for t in w.trades)
+        held = [leg["position_lots"] for leg in w.parts[0].run.engine.legs()]
+        assert bool(w.held) == any(held)
+        found += len(w.held)
+        if found:
+            break
+    assert found > 0
 
 
 # ---------------------------------------------------------------- bad input and frictions

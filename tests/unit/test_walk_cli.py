@@ -97,3 +97,30 @@ def test_words_that_cannot_be_are_refused(table: Path, tmp_path: Path) -> None:
     ):
         done = call(*words)
         assert done.exit_code == 2 and text in done.output, (words, done.output)
+
+
+def test_messages_name_options_not_arguments(table: Path, tmp_path: Path) -> None:
+    """What the library calls sort=True, time_format=... or most_pairs is told as the option of the command that was
+    used; text in place of a price, in any case of letters, is refused with its file, row and column.
+    """
+    rows = (table / "early.csv").read_text().splitlines()
+    (tmp_path / "back.csv").write_text("\n".join([rows[0], rows[2], rows[1], *rows[3:]]) + "\n")
+    slashed = [rows[0]] + [f"0{1 + k // 12}/0{1 + k % 9}/2020," + r.split(",", 1)[1] for k, r in enumerate(rows[1:13])]
+    (tmp_path / "slashed.csv").write_text("\n".join(slashed) + "\n")
+    verbs = (("screen",), ("fit", "stat_arb"), ("walk",))
+    for verb in verbs:
+        fees = () if verb == ("screen",) else ("--fees", "0,2")
+        back = call(*verb, str(tmp_path / "back.csv"), *fees)
+        assert back.exit_code == 2 and "pass --sort" in back.output and "sort=" not in back.output
+        slash = call(*verb, str(tmp_path / "slashed.csv"), *fees)
+        assert slash.exit_code == 2 and "--time-format" in slash.output and "time_format=" not in slash.output
+    many = call("walk", str(table / "all.csv"), "--fees", "0,2", "--most-pairs", "17")
+    assert many.exit_code == 2 and "--most-pairs: expected 1 to 16" in many.output
+    for text in ("n/a", "N/a", "NAN", "Nan", "missing", "Null"):
+        given = [*rows[:5], rows[5].split(",")[0] + f",{text}," + rows[5].split(",", 2)[2], *rows[6:]]
+        (tmp_path / "odd.csv").write_text("\n".join(given) + "\n")
+        odd = call("fit", "stat_arb", str(tmp_path / "odd.csv"), "--fees", "0,2")
+        assert odd.exit_code == 2 and f"odd.csv: row 4: column 'A': expected a price, got {text!r}" in odd.output
+    sorted_ones = call("fit", "stat_arb", str(tmp_path / "back.csv"), "--sort", "--fees", "0,2", "--json")
+    same = call("fit", "stat_arb", str(table / "early.csv"), "--fees", "0,2", "--json")
+    assert json.loads(sorted_ones.stdout)["slots"] == json.loads(same.stdout)["slots"] != []
