@@ -54,6 +54,7 @@ def test_worlds_are_seeded_and_checked() -> None:
 def test_benchmark_says_what_it_measured() -> None:
     """Each figure has its rows, fills and rates; the depth tape and the named one fill alike under one model."""
     figures = order_figures(3_000, 1)
-    assert len(figures) == 4 and all(f.figure is not None and f.figure > 0 for f in figures)
+    assert len(figures) == 5 and all(f.figure is not None and f.figure > 0 for f in figures)
+    assert 0.5 < (figures[3].figure or 0.0) <= 1.0 and "fifo" in figures[3].note
     fills = figures[0].detail["fills"]
     assert fills["orders, risk averse"] == fills["depth, risk averse"]

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -188,7 +189,8 @@ def tape(name: str) -> Tape:
 def orders_tape(name: str, *, persist_ms: int = 1_000, notes: dict[str, int] | None = None) -> Tape:
     """A pack of order events as a tape that names its orders; ghosts are dropped after `persist_ms` of a cross."""
     wanted = pack(name)
-    recorded = recorded_of(load(name), f"{wanted.filename}/{wanted.member}", notes)
+    events: Any = load(name)
+    recorded = recorded_of(events, f"{wanted.filename}/{wanted.member}", notes)
     first, last = (str(np.datetime64(int(t), "ns"))[:19] for t in recorded.messages["receive_ns"][[0, -1]])
     about = Header(
         source=f"{wanted.member} inside the wheel {wanted.wheel} {wanted.version}: Bitstamp BTC/USD, one collector",

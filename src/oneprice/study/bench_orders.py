@@ -22,6 +22,7 @@ from oneprice.market.tape import Tape
 from oneprice.modes.replay import engine_for, last_ns, tape_table, venues_for
 from oneprice.study.bench_rival import ENTRY_NS, RESPONSE_NS, WIDE, quote_every
 from oneprice.study.bench_time import MOST, Figure, interleaved, thread_timed
+from oneprice.study.queue_probes import probe_table, queue_probes
 
 ROWS, QUICK_ROWS = 1_000_000, 100_000
 MOST_RATIO = 1.25  # an L3 replay may cost this much of the L2 replay of the same rows
@@ -57,11 +58,21 @@ def order_figures(n_messages: int = ROWS, repeats: int = 5) -> list[Figure]:
         ),
         Figure("order-by-order replay, fifo", rate["orders, fifo"] / 1e6, "million rows/s", detail=detail),
         Figure("the same as depth, risk averse", rate["depth, risk averse"] / 1e6, "million rows/s", detail=detail),
+        probing(named),
         Figure(
             "order messages to rows (table of orders)", len(messages) / seconds["table"] / 1e6, "million messages/s",
             detail=detail,
         ),
     ]  # fmt: skip
+
+
+def probing(tape: Tape) -> Figure:
+    """Fills of fixed probe orders under the default model over those of the true queue: how pessimistic it is."""
+    probes = queue_probes(tape, every_s=2.0, life_s=10.0)
+    lots = {name: int(one.filled.sum()) for name, one in probes.items()}
+    share = lots["risk_averse"] / lots["fifo"] if lots["fifo"] else None
+    name = "fixed probe orders: fills of the default queue model over those of the true queue"
+    return Figure(name, share, "of the true fills", detail={"lots": lots}, note=probe_table(probes))
 
 
 def _replayed(tape: Tape, fills: FillModel) -> tuple[float, Any]:

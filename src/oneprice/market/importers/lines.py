@@ -7,6 +7,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from oneprice.core.errors import DataError
 
@@ -33,8 +34,8 @@ def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[i
         kind = "xz" if packed else "gzip"
         raw.seek(0)
         try:
-            opened = {"gzip": gzip.open, "xz": lzma.open}[kind](raw) if zipped or packed else raw
-            for line in opened:
+            unpack: Any = {"gzip": gzip.open, "xz": lzma.open}[kind]
+            for line in unpack(raw) if zipped or packed else raw:
                 number += 1
                 if progress is not None and number % _EVERY == 0:
                     progress(path.name, raw.tell(), of)

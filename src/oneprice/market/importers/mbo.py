@@ -12,6 +12,7 @@ zstd-compressed ones by the `databento-dbn` package, which is not a dependency o
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _walk(body: Any, at: Any) -> tuple[int, int]:
 def _decoded(raw: bytes, path: Path) -> np.ndarray:
     """A compressed file through databento-dbn."""
     try:
-        import databento_dbn
+        databento_dbn = import_module("databento_dbn")
     except ImportError as error:
         raise ConfigError(
             f"{path}: a zstd-compressed DBN file needs the package databento-dbn, which is not installed; install it"

@@ -97,7 +97,7 @@ def grown(orders: Orders) -> Orders:
 
 
 @njit
-def home_of(keys: Any, order_id: int) -> int:
+def home_of(keys: Any, order_id: Any) -> Any:
     """Where an id is looked for first."""
     word = order_id * _SPREAD
     return (word ^ (word >> 32)) & (len(keys) - 1)
