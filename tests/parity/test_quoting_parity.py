@@ -45,34 +45,28 @@ def test_compiled_is_plain(name: str, f: Any) -> None:
             assert got == pytest.approx(want, rel=1e-12, nan_ok=True), args
 
 
+@pytest.mark.parametrize(("gamma", "sigma"), [(0.01, 0.3), (0.1, 30.0)])
 @pytest.mark.parametrize("mu", [0.0, 0.002])
 @pytest.mark.parametrize("left_s", [1.0, 60.0, 600.0])
-def test_exact_quotes_against_expm(mu: float, left_s: float) -> None:
+def test_exact_quotes_against_expm(gamma: float, sigma: float, mu: float, left_s: float) -> None:
     """exp(-M (T - t)) 1 by scipy (shifted by its lowest eigenvalue): the same distances at every inventory."""
-    m = glft_matrix(0.01, 0.3, 0.9, 0.3, mu=mu, bound=30)
+    m = glft_matrix(gamma, 0.3, 0.9, sigma, mu=mu, bound=30)
     low = float(eigh(m, eigvals_only=True)[0])
     v = expm(-(m - low * np.eye(len(m))) * left_s).sum(axis=1)
-    got = glft_exact(0.01, 0.3, 0.9, 0.3, mu=mu, left_s=left_s)
-    want = np.log(v[:-1] / v[1:]) / 0.3 + stoikov.margin(0.01, 0.3)
+    got = glft_exact(gamma, 0.3, 0.9, sigma, mu=mu, left_s=left_s)
+    base = stoikov.margin(gamma, 0.3)
+    want = np.log(v[:-1] / v[1:]) / 0.3 + base
     assert got.bid[:-1] == pytest.approx(want, abs=1e-9)
-    assert got.ask[1:] == pytest.approx(2.0 * stoikov.margin(0.01, 0.3) - want, abs=1e-9)
+    assert got.ask[1:] == pytest.approx(2.0 * base - want, abs=1e-9)
 
 
-def test_exact_quotes_against_the_eigenvector() -> None:
-    """Without a horizon v is the lowest eigenvector; by eigendecomposition its small entries lose their digits."""
-    for sigma, bound, digits in ((0.3, 30, 1e-9), (3.0, 10, 1e-9)):
-        m = glft_matrix(0.01, 0.3, 0.9, sigma, bound=bound)
-        v = np.abs(eigh(m)[1][:, 0])
-        want = np.log(v[:-1] / v[1:]) / 0.3 + stoikov.margin(0.01, 0.3)
-        got = glft_exact(0.01, 0.3, 0.9, sigma, bound=bound).bid[:-1]
-        near = slice(bound - 4, bound + 4)
-        assert got[near] == pytest.approx(want[near], abs=digits)
-    m = glft_matrix(0.1, 0.3, 0.9, 30.0, bound=30)  # v falls by 1e-80 to the bound
-    ours = glft_exact(0.1, 0.3, 0.9, 30.0, bound=30)
-    v = np.exp(-np.append(0.0, np.cumsum((ours.bid[:-1] - stoikov.margin(0.1, 0.3)) * 0.3)))
-    v /= v.max()
-    ratio = (m @ v)[1:-1] / v[1:-1]
-    assert ratio == pytest.approx(np.full(len(ratio), ratio[30]), rel=1e-7), "an eigenvector in every entry"
+@pytest.mark.parametrize(("gamma", "sigma", "bound"), [(0.01, 0.3, 30), (0.01, 3.0, 10), (0.1, 30.0, 30)])
+def test_exact_quotes_against_the_eigenvector(gamma: float, sigma: float, bound: int) -> None:
+    """Without a horizon v is the eigenvector of the lowest eigenvalue, down to entries of 1e-116 of its peak."""
+    m = glft_matrix(gamma, 0.3, 0.9, sigma, bound=bound)
+    v = np.abs(eigh(m)[1][:, 0])
+    want = np.log(v[:-1] / v[1:]) / 0.3 + stoikov.margin(gamma, 0.3)
+    assert glft_exact(gamma, 0.3, 0.9, sigma, bound=bound).bid[:-1] == pytest.approx(want, abs=1e-9)
 
 
 def test_closed_form_is_the_paper_s() -> None:

@@ -5,9 +5,9 @@
     bid distance(q) = (1 / k) ln(v_q / v_{q+1}) + (1 / gamma) ln(1 + gamma / k),   ask distance(q) with v_{q-1}
 
 v = exp(-M (T - t)) 1. All of exp(c - M) is positive, so it is computed by squaring positive matrices: each entry keeps
-its digits however small, and no horizon overflows, because each square is divided by its largest entry. An
-eigendecomposition loses the digits of v where it is below 1e-16 of its peak. Without a horizon v is the eigenvector of
-the lowest eigenvalue: squaring goes on until the quotes stand still.
+its digits however small, and no horizon overflows, because each square is divided by its largest entry. A sum over
+eigenvectors is as good but for short horizons and strong aversion, where its terms cancel (1e-5 of a distance). Without
+a horizon v is the eigenvector of the lowest eigenvalue: squaring goes on until the quotes stand still.
 
 Source: Gueant, Lehalle, Fernandez-Tapia (2013), Dealing with the inventory risk, doi:10.1007/s11579-012-0087-0.
 """
