@@ -12,7 +12,16 @@ from typing import Any
 from oneprice.core.records import MODEL, N_INTENTS
 from oneprice.execution.intents import package_begin, package_leg
 from oneprice.execution.strategy import strategy
-from oneprice.signals.parity.relation_book import look, quoted, take_relations, wanted, working
+from oneprice.signals.parity.relation_book import (
+    leaving,
+    look,
+    quoted,
+    take_relations,
+    together,
+    touches,
+    wanted,
+    working,
+)
 from oneprice.signals.parity.relations import MODEL as RELATIONS
 from oneprice.signals.parity.relations import N_RELATIONS, STATE
 
@@ -33,13 +42,12 @@ def term_structure(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
         r = st.now
         if r.id == 0 or not quoted(r, legs, event.receive_ns) or working(r, legs):
             continue
-        if m.model.relations[k].id == r.id:
-            mine = False
-            for j in range(r.n_legs):
-                mine = mine or legs[r.leg[j]].leg == event.leg
-            if not mine:
-                continue
+        if leaving(st, event.receive_ns):
+            st.side = 0
+        elif touches(r, legs, event.leg) and together(r, legs):
             look(st, legs)
+        else:
+            continue
         units = wanted(st, legs, p.participation)
         if units == 0.0 or orders.count + r.n_legs >= N_INTENTS:
             continue

@@ -59,15 +59,38 @@ def working(r: Any, legs: Any) -> bool:
 
 
 @njit
+def touches(r: Any, legs: Any, leg: int) -> bool:
+    """Is this leg of the engine one of the relation's?"""
+    n = 0
+    for j in range(r.n_legs):
+        n += 1 if legs[r.leg[j]].leg == leg else 0
+    return n > 0
+
+
+@njit
 def quoted(r: Any, legs: Any, now_ns: int) -> bool:
-    """Every leg has a sane quote, young enough, and their venue times are near enough to each other."""
-    first, last = legs[r.leg[0]].venue_ns, legs[r.leg[0]].venue_ns
+    """Every leg has a sane quote, young enough. A missing side is NaN and no quote."""
     for j in range(r.n_legs):
         v = legs[r.leg[j]]
         if not v.bid <= v.ask or v.quote_ns <= 0 or now_ns - v.quote_ns > v.stale_ns:
             return False
+    return True
+
+
+@njit
+def together(r: Any, legs: Any) -> bool:
+    """The venue times of the legs are near enough to each other to be one price: no spread of two days."""
+    first, last = legs[r.leg[0]].venue_ns, legs[r.leg[0]].venue_ns
+    for j in range(r.n_legs):
+        v = legs[r.leg[j]]
         first, last = min(first, v.venue_ns), max(last, v.venue_ns)
     return r.apart_ns == 0 or last - first <= r.apart_ns
+
+
+@njit
+def leaving(st: Any, now_ns: int) -> bool:
+    """Is this relation only to be closed: gone from the model, or past its last time?"""
+    return st.live == 0 or (st.now.leave_ns > 0 and now_ns >= st.now.leave_ns)
 
 
 @njit
@@ -85,15 +108,17 @@ def value(r: Any, legs: Any, side: int) -> float:
 
 @njit
 def band(r: Any, legs: Any) -> Any:
-    """(low, high) now; NaN once the last leg has expired."""
+    """(low, high) now; NaN once the last leg has expired. A price of 0 or below carries no rate."""
     near, far = legs[r.leg[0]], legs[r.leg[r.n_legs - 1]]
     if r.kind == CARRY:
         start_ns = r.near_ns if r.near_ns > 0 else near.venue_ns
         years = (r.expiry_ns - start_ns) / YEAR_NS
         if years < 0.0 or far.venue_ns > r.expiry_ns:
             return math.nan, math.nan
-        high = (near.ask + r.store * years) * math.exp(r.growth_high * years) + r.cost
-        low = near.bid * math.exp(r.growth_low * years) - r.cost if r.two_sided != 0 else boundary.NO_LOW
+        up = math.exp(r.growth_high * years) if near.ask > 0.0 else 1.0
+        high = near.ask * up + r.store * years * math.exp(max(r.growth_high, 0.0) * years) + r.cost
+        down = math.exp(r.growth_low * years) if near.bid > 0.0 else 1.0
+        low = near.bid * down - r.cost if r.two_sided != 0 else boundary.NO_LOW
         return low, high
     if r.kind == PERPETUAL:
         return near.bid * r.growth_low - r.cost, near.ask * r.growth_high + r.cost
@@ -102,7 +127,7 @@ def band(r: Any, legs: Any) -> Any:
 
 @njit
 def look(st: Any, legs: Any) -> None:
-    """Read the relation: `side` 1 above its band (sell it), -1 below, 0 inside or not to be held any more."""
+    """Read the relation: `side` 1 above its band (sell it), -1 below, 0 inside."""
     r = st.now
     low, high = band(r, legs)
     bid, ask = value(r, legs, -1), value(r, legs, 1)
@@ -112,8 +137,6 @@ def look(st: Any, legs: Any) -> None:
     if math.isnan(side):
         return
     st.side = int(side)
-    if r.leave_ns > 0 and legs[r.leg[r.n_legs - 1]].venue_ns >= r.leave_ns:
-        st.side = 0
 
 
 @njit
@@ -144,20 +167,67 @@ def wanted(st: Any, legs: Any, share: float) -> float:
 
 @njit
 def take_relations(m: Any, legs: Any) -> None:
-    """Lay the model over the book: a place whose relation is gone or another is left when it is idle.
+    """Lay the model over the book by id: a relation stays in its place from fit to fit and takes its new numbers.
 
-    The same relation takes its new numbers at once. Places follow the model, so a relation keeps its place or waits.
+    One that is gone from the model is left, and its place is free when it is idle. A new one waits (`m.waiting`) until
+    a place is free and no relation that is still being left uses its legs.
     """
     m.waiting = 0
     for k in range(len(m.book)):
-        st, new = m.book[k], m.model.relations[k]
-        if st.now.id == new.id:
-            if new.id != 0 and st.now.version != new.version:
-                copy_relation(st.now, new)
-        elif st.now.id == 0 or idle(st.now, legs):
-            copy_relation(st.now, new)
-            st.outside.side = st.outside.run = st.outside.leaning = 0
+        st = m.book[k]
+        at = _find(m.model.relations, st.now.id)
+        st.live = 1 if at >= 0 else 0
+        if at >= 0:
+            if st.now.version != m.model.relations[at].version:
+                copy_relation(st.now, m.model.relations[at])
+        elif st.now.id != 0:
             st.side = 0
-        else:
-            st.side = 0
+            if idle(st.now, legs):
+                st.now.id = 0
+            else:
+                m.waiting += 1
+    for k in range(len(m.model.relations)):
+        new = m.model.relations[k]
+        if new.id == 0 or _placed(m.book, new.id):
+            continue
+        free = _place_for(m.book, new)
+        if free < 0:
             m.waiting += 1
+            continue
+        st = m.book[free]
+        copy_relation(st.now, new)
+        st.outside.side = st.outside.run = st.outside.leaning = 0
+        st.side, st.live, st.excess = 0, 1, 0.0
+
+
+@njit
+def _find(relations: Any, wanted_id: int) -> int:
+    """Place of an id among relations, -1: not there (0 is never there)."""
+    for k in range(len(relations)):
+        if wanted_id != 0 and relations[k].id == wanted_id:
+            return k
+    return -1
+
+
+@njit
+def _placed(book: Any, wanted_id: int) -> bool:
+    n = 0
+    for k in range(len(book)):
+        n += 1 if book[k].now.id == wanted_id else 0
+    return n > 0
+
+
+@njit
+def _place_for(book: Any, new: Any) -> int:
+    """An empty place for a relation, -1 while there is none or another relation has one of its legs."""
+    free = -1
+    for k in range(len(book)):
+        r = book[k].now
+        if r.id == 0:
+            free = k if free < 0 else free
+            continue
+        for j in range(r.n_legs):
+            for i in range(new.n_legs):
+                if r.leg[j] == new.leg[i]:
+                    return -1
+    return free

@@ -45,7 +45,7 @@ RELATION = record(
         ("cost", "f8"),  # of all crossings, a unit; part of carry bands, added to both sides of spread bands
         ("near_ns", "i8"),  # date of the first leg; 0: it is a spot
         ("expiry_ns", "i8"),  # of the last leg; 0: none
-        ("leave_ns", "i8"),  # flat from then on: roll, notice, delivery; 0: never
+        ("leave_ns", "i8"),  # received from then on: only closing; roll, notice, delivery; 0: never
         ("apart_ns", "i8"),  # how far the venue times of the legs may be apart; 0: staleness alone decides
         ("open", "f8"),  # beyond the band, quote currency a unit
         ("back", "f8"),  # inside it, to leave
@@ -53,7 +53,7 @@ RELATION = record(
         ("qty", "f8"),  # most units held
     ]
 )
-STATE = record([("now", RELATION), ("outside", boundary.STATE), ("side", "i8"), ("excess", "f8")])
+STATE = record([("now", RELATION), ("outside", boundary.STATE), ("side", "i8"), ("excess", "f8"), ("live", "i8")])
 MODEL = record([("fit_ns", "i8"), ("relations", RELATION, (N_RELATIONS,))])
 
 
