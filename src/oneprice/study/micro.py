@@ -29,6 +29,7 @@ from oneprice.signals.volatility.garch_fit import fit_garch
 ORIGINS = 10  # starts of bars over which the R^2 of flow is told
 MERGE_S = 0.001  # prints closer than this are one order that walked the book
 VPIN_BUCKETS = 200  # buckets a tape is cut into
+TERMS = 30  # of the microprice's sum: where a move of the mid is many ticks, six do not suffice
 CAVEAT = (
     "R2 of the same bar is contemporaneous, not predictive; only the next bar's column could be traded, and chance"
     " alone gives it 1/{n} = {floor:.4f} a regressor"
@@ -106,7 +107,7 @@ def micro(tape: Tape, *, bar_s: float = 1.0, levels: int = 5, source: str = "aut
         tuple(x[part] for x in (touch.bid, touch.ask, touch.bid_qty, touch.ask_qty))
         for part in (slice(None, half), slice(half, None))
     )
-    price = attempt("microprice", lambda: fit_microprice(*head, tick=touch.tick, min_visits=20))
+    price = attempt("microprice", lambda: fit_microprice(*head, tick=touch.tick, min_visits=20, terms=TERMS))
     race = attempt("queue race", lambda: fit_race(*head, tick=touch.tick))
     explained = flow_rows(bars) + standing_rows(bars, touch, price, race, half)
     if (tape.events["kind"] == BOOK).any() and levels > 1:
