@@ -95,17 +95,18 @@ def fit_range(counts: Counts, near: int, far: int) -> Intensity:
             f"intensity: range {near * counts.half_tick:g} to {far * counts.half_tick:g}: expected exposed distances "
             f"with arrivals, got {len(h)} distances and {int(hit.sum())} arrivals"
         )
+    inner = min(max(int(np.searchsorted(h, far, side="right")), 1), len(h) - 1)
+    by_block = np.zeros((len(exposed), inner + 1))
+    np.add.at(by_block, (counts.block[hit], np.minimum(np.searchsorted(h, counts.reach[hit]), inner)), 1.0)
     end = np.where(h + 2 > h[-1], math.inf, (h + 2) * counts.half_tick)
-    inner = int(np.searchsorted(h, far, side="right"))
-    inner = min(max(inner, 1), len(h) - 1)
-    starts = np.arange(inner + 1)
-    group = np.minimum(np.searchsorted(h, counts.reach[hit]), inner)
-    blocks = len(exposed)
-    by_block = np.zeros((blocks, inner + 1))
-    np.add.at(by_block, (counts.block[hit], group), 1.0)
+    last = float(h[inner - 1] * counts.half_tick)
+    first = np.append(np.arange(inner), _merged(h, exposed, inner))
+    for parity in (0, 1):  # a merged cell ends where the next of its parity begins
+        mine = first[inner:][h[first[inner:]] % 2 == parity]
+        end[mine] = np.append(h[mine[1:]] * counts.half_tick, [math.inf] * min(len(mine), 1))
     cells = Cells(
-        h * counts.half_tick, end, exposed.sum(axis=0), starts, by_block.sum(axis=0), True, exposed, by_block,
-        len(counts.reach), float(h[inner - 1] * counts.half_tick),
+        h[first] * counts.half_tick, end[first], exposed[:, first].sum(axis=0), np.arange(inner + 1),
+        by_block.sum(axis=0), True, exposed[:, first], by_block, len(counts.reach), last,
     )  # fmt: skip
     found = msgspec.structs.replace(fit_cells(cells), near=float(h[0] * counts.half_tick))
     through = int((counts.reach[hit] > counts.spread[hit]).sum())
@@ -113,3 +114,14 @@ def fit_range(counts: Counts, near: int, far: int) -> Intensity:
         return found
     why = f"{through} arrivals went through the touch, expected at least {MIN_THROUGH}: the rest tells nothing of depth"
     return msgspec.structs.replace(found, refused="; ".join(filter(None, [found.refused, why])))
+
+
+def _merged(h: np.ndarray, exposed: np.ndarray, inner: int) -> np.ndarray:
+    """Indices from `inner` on at which the exposure of a parity changes: between them cells are one, and sums equal."""
+    keep = []
+    for parity in (0, 1):
+        mine = inner + np.flatnonzero(h[inner:] % 2 == parity)
+        if len(mine):
+            changed = (np.diff(exposed[:, mine], axis=1) != 0.0).any(axis=0)
+            keep.append(mine[np.append(True, changed)])
+    return np.sort(np.concatenate(keep))
