@@ -8,10 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from oneprice.cli import fit as words
 from oneprice.cli.common import JSON, number, pairs, print_json, progress, verb
 from oneprice.core.errors import ConfigError, DataError
 
 POWER_WORLDS = 20  # of ten planted pairs each
+
+FAMILY = Annotated[str, typer.Option(help="clusters, grid (every pair: a ranking), or a CSV of symbol,group.")]
+POWER = Annotated[bool, typer.Option(help="Also say what a screen of this length finds in worlds of known pairs.")]
 
 
 @verb
@@ -19,9 +23,7 @@ def screen(
     prices: Annotated[Path, typer.Argument(help="CSV or Parquet of prices, wide or long.")],
     *,
     space: Annotated[str, typer.Option(help="log: ratios of value; level: ratios of units.")] = "log",
-    family: Annotated[
-        str, typer.Option(help="clusters, grid (every pair: a ranking), or a CSV of symbol,group.")
-    ] = "clusters",
+    family: FAMILY = "clusters",
     false_discovery: Annotated[float, typer.Option(help="Rate of false discoveries allowed.")] = 0.10,
     correction: Annotated[str, typer.Option(help="bh, or by (any dependence).")] = "bh",
     half_life: Annotated[str, typer.Option(help="least..most, in steps or as 1d..30d.")] = "1..inf",
@@ -33,16 +35,12 @@ def screen(
     sectors: Annotated[str | None, typer.Option(help="CSV of symbol,group: shown beside each pair.")] = None,
     keep: Annotated[int, typer.Option(help="Pairs to describe.")] = 200,
     baskets: Annotated[bool, typer.Option(help="Test families of 3 to 8 series as one relation each.")] = True,
-    power: Annotated[
-        bool, typer.Option(help="Also say what a screen of this length finds in worlds of known pairs.")
-    ] = False,
-    align: Annotated[str, typer.Option(help="intersection, as_of or union of unequal calendars.")] = "intersection",
-    sort: Annotated[bool, typer.Option("--sort", help="Sort the rows by time.")] = False,
-    time_column: Annotated[
-        str | None, typer.Option("--time-column", help="Name of the column of times, if it is not plain.")
-    ] = None,
-    symbols: Annotated[str | None, typer.Option(help="Series to read, e.g. AAPL,MSFT; all by default.")] = None,
-    time_format: Annotated[str | None, typer.Option(help="Of times that are text, e.g. %m/%d/%Y.")] = None,
+    power: POWER = False,
+    align: words.ALIGN = "intersection",
+    sort: words.SORT = False,
+    time_column: words.TIME = None,
+    time_format: words.FORMAT = None,
+    symbols: words.SYMBOLS = None,
     about: Annotated[
         list[str] | None, typer.Option("--about", help="What is known of the data, e.g. adjusted=splits; repeat.")
     ] = None,
@@ -59,14 +57,12 @@ def screen(
     """
     from msgspec import to_builtins
 
-    from oneprice.market.prices import load
     from oneprice.study.screen import screen as study
 
     header = {k: str(v) for k, v in pairs(about, what="--about").items()}
-    panel = load(
-        prices, align=align, time_format=time_format, header=header or None, sort=sort, time=time_column,
-        symbols=[s.strip() for s in symbols.split(",")] if symbols else None,
-    )  # fmt: skip
+    panel = words.panel_of(
+        prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols, header=header or None
+    )
     with progress("screen", quiet=as_json) as tick, _pool(jobs) as pool:
         found = study(
             panel,

@@ -69,15 +69,10 @@ def walk(
             select=select,
             fees=inputs.fees_of(fees),
             limits=inputs.limits_of(limits) if limits else None,
-            capital=capital,
-            slippage_bp=slippage_bp,
-            borrow_bp_year=borrow_bp,
             bans=bans_of(ban),
-            tries=tries,
-            seed=seed,
-            out=out,
             progress=lambda share: tick(share, 1.0),
-        )
+            capital=capital, slippage_bp=slippage_bp, borrow_bp_year=borrow_bp, tries=tries, seed=seed, out=out,
+        )  # fmt: skip
     written = []
     if out is not None:
         from oneprice.dashboard.walk_page import write_walk_page
