@@ -268,6 +268,26 @@ def test_signals_move_the_centre_within_their_cap() -> None:
     assert capped[0] - plain[0] == 1 and capped[1] - plain[1] == 1
 
 
+def test_order_flow_leans_by_its_gain() -> None:
+    """300 units more at the bid in the last second, at 0.001 a unit: three ticks up; without decay to speak of."""
+    rows = [row(TOP, i * 10 * MS, bid=1_000, ask=1_010, bid_qty=10_000, ask_qty=10_000) for i in range(3)]
+    rows += [row(TOP, (30 + i) * MS, bid=1_000, ask=1_010, bid_qty=40_000, ask_qty=10_000) for i in range(3)]
+    plain = [p for _, _, p in sent(run_on(tape("alpha", rows)))]
+    leaned = [p for _, _, p in sent(run_on(tape("alpha", rows), gain_ofi=0.001, flow_s=1_000.0))]
+    assert len(plain) == 2 and leaned[:2] == plain, "the same until the flow"
+    assert leaned[2:] == [plain[0] + 3, plain[1] + 3]
+
+
+def test_the_lead_of_a_second_leg_moves_quotes_by_its_share() -> None:
+    """The other venue jumps by ten ticks and we have not followed: half of it is half of ten ticks."""
+    a = tape("alpha", [top(i * 10 * MS) for i in range(60)])
+    b = tape("beta", [top(i * 10 * MS, 1_000 + 10 * (i >= 30), 1_001 + 10 * (i >= 30)) for i in range(60)])
+    chosen = market_making(**{**GIVEN, "gain_lead": 0.5, "lead_alpha": 1e-6})
+    run = replay(chosen, [a, b], latency=LATENCY, limits=LIMITS, fees=FREE)
+    bids = [(at, p) for at, side, p in sent(run) if side == BUY]
+    assert len(bids) == 2 and bids[1] == (300, bids[0][1] + 5)
+
+
 def test_a_model_replaces_the_parameters_and_an_empty_one_withdraws() -> None:
     """Quotes follow the model from the event it comes with; a model of zeros (a refused fit) takes them away."""
     half, _ = glft(gamma=0.4, k=1.0, a=2.0, sigma=0.9, qty=QTY)
