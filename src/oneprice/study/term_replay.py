@@ -1,0 +1,206 @@
+"""Replay term-structure relations on settlements: engine, gate, package order, ledger, expiry, roll and settlement.
+
+A decision on one settlement fills at the next, half an assumed spread off it; an order is asked to fill wherever that
+settlement is, since a settlement file has no touch to protect. Whatever comes out is no claim of P&L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from oneprice.core.errors import ConfigError
+from oneprice.core.instruments import Fees
+from oneprice.engine.state import Settings
+from oneprice.execution.latency import constant
+from oneprice.execution.package import PackagePolicy
+from oneprice.execution.strategy import Strategy
+from oneprice.market.chains import NO_BOUNDARY, TWO_SIDED, day_text
+from oneprice.market.settlement_tapes import DAY_NS, HalfSpread, settlement_tapes
+from oneprice.market.settlements import Settlements
+from oneprice.market.tape import Tape
+from oneprice.modes.fit import Fit
+from oneprice.modes.replay import replay
+from oneprice.modes.run import Run
+from oneprice.risk.limits import Limits
+from oneprice.strategies.term_structure import term_structure
+from oneprice.study.term_fit import Costs, Rate, StripEstimator, StripRules
+from oneprice.study.term_ladder import strip_ladder
+from oneprice.study.term_parts import Parts, Trade, term_parts
+
+FEES = Fees(maker_bp=0, taker_bp=0, per_lot="2.5")  # a contract and side: exchange and broker, assumed
+CAPITAL = 10_000_000
+LATENCY_US = 1000.0
+MORE_PLACES = 3  # contracts behind those traded, kept for the curve
+
+
+class TermRun(msgspec.Struct, frozen=True, eq=False):
+    """A replay of strips: the run, its trades split into parts, and what was left out and why."""
+
+    run: Run
+    parts: Parts
+    tapes: tuple[Tape, ...]
+    rules: StripRules
+    word: str
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: figures of the run, totals by part, trades."""
+        closed = [t for t in self.parts.trades if not t.open]
+        return {
+            **self.run.to_dict(),
+            "kind": self.rules.kind,
+            "word": self.word,
+            "parts": self.parts.totals(),
+            "parts_close_exactly": self.parts.exact,
+            "trades": len(self.parts.trades),
+            "open_trades": len(self.parts.trades) - len(closed),
+            "notes": list(self.notes),
+            "claim": self.tapes[0].header.claim,
+            "claim_why": self.tapes[0].header.claim_why,
+        }
+
+    def by_year(self) -> dict[int, dict[str, float]]:
+        """Money by part and year in which the trade ended."""
+        out: dict[int, dict[str, float]] = {}
+        for trade in self.parts.trades:
+            year = int(day_text(trade.last_ns // DAY_NS)[:4])
+            row = out.setdefault(year, {**dict.fromkeys(trade.units, 0.0), "total": 0.0, "trades": 0.0})
+            for name, units in trade.units.items():
+                row[name] += units * self.parts.unit
+            row["total"] += trade.total * self.parts.unit
+            row["trades"] += 1.0
+        return dict(sorted(out.items()))
+
+    def table(self, n: int = 20) -> list[Trade]:
+        """The trades with the largest sums, either sign."""
+        return sorted(self.parts.trades, key=lambda t: -abs(t.total))[:n]
+
+    def __str__(self) -> str:
+        d, unit = self.to_dict(), self.parts.currency
+        lines = [
+            f"term_structure, {self.rules.kind} ({self.word}): {len(self.tapes)} contracts, {d['fills']:,} fills, "
+            f"{d['trades']:,} trades, state {d['halt']}",
+            f"  no P&L is claimed: {d['claim_why']}",
+        ]
+        lines += [f"  {name:<10}{value:>18,.2f} {unit}" for name, value in d["parts"].items()]
+        lines.append(f"  parts sum to the ledger {'exactly' if self.parts.exact else 'NOT: ' + str(self.parts.gaps)}")
+        lines += [
+            f"  {year}  {row['trades']:>4.0f} trades" + "".join(f"  {k} {row[k]:>12,.0f}" for k in (*PARTS_SHOWN, "total"))
+            for year, row in self.by_year().items()
+        ]
+        if d["refused"]:
+            lines.append("  refused: " + ", ".join(f"{name} {n:,}" for name, n in d["refused"].items()))
+        lines += [f"  {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+PARTS_SHOWN = ("carry", "roll", "curve", "residual", "cost")
+
+
+def replay_term(
+    panels: Settlements | Sequence[Settlements],
+    *,
+    rules: StripRules,
+    rate: Rate,
+    half_spread: HalfSpread | None = None,
+    fees: Fees = FEES,
+    strategy: Strategy | None = None,
+    period: tuple[Any, Any] = (None, None),
+    every_days: int = 7,
+    limits: Limits | None = None,
+    capital: float = CAPITAL,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> TermRun:
+    """Replay the relations of strips over their settlements.
+
+    Parameters
+    ----------
+    panels : settlements of one root, or of all roots of a crack.
+    rate : Treasury yields, used as told before each day, or a rate a year. period: first and last date.
+    every_days : calendar days between fits; the first is on the first day received.
+    half_spread, fees : assumed and stated in the report.
+
+    Raises
+    ------
+    ConfigError, DataError
+        No contracts in the period, a root of the crack missing, a root without a boundary that was not asked for.
+    """
+    given = [panels] if isinstance(panels, Settlements) else list(panels)
+    if every_days < 1:
+        raise ConfigError(f"replay: expected every_days of 1 or more, got {every_days}")
+    spread = half_spread or HalfSpread()
+    tapes, legs = [], []
+    for panel in given:
+        near = nearest(panel, rules.places + MORE_PLACES)
+        made = settlement_tapes(near, first=period[0], last=period[1], half_spread=spread, fees=fees)
+        tapes += made
+        legs += [(panel.chain, panel.chain.place(t.instrument.symbol.split(":", 1)[1])) for t in made]
+    symbols = [t.instrument.symbol for t in tapes]
+    estimator = StripEstimator(legs, symbols, rules, rate, Costs(spread, fees))
+    first_ns = min(int(t.events["receive_ns"][0]) for t in tapes)
+    run = replay(
+        strategy or term_structure(slip_bp=5_000.0, slip_price=wide_price(given), participation=1.0),
+        tapes,
+        latency=constant(LATENCY_US, LATENCY_US),
+        limits=limits or strip_limits(capital),
+        settings=Settings(capital=capital, sample_ns=DAY_NS),
+        policy=strip_policy(),
+        fits=[Fit(estimator=estimator, latency_ns=1, first_ns=first_ns, every_ns=every_days * DAY_NS)],
+        seed=seed,
+        out=out,
+        progress=progress,
+    )
+    parts = term_parts(run, tapes, strip_ladder(given, rate, rules.decay_years))
+    notes = [f"{e.symbol}: {e.reason}" for panel in given for e in panel.excluded]
+    notes += [text for panel in given for text in panel.chain.notes]
+    notes += [f"{text} ({n} times)" if n > 1 else text for text, n in estimator.notes.items()]
+    return TermRun(run, parts, tuple(tapes), rules, word_of(given, rules), tuple(notes))
+
+
+def nearest(panel: Settlements, places: int) -> Settlements:
+    """The panel with the prices of the first `places` contracts of each day only."""
+    first = np.searchsorted(panel.chain.last_trade_days, panel.days)
+    at = np.arange(len(panel.chain.contracts))[None, :] - first[:, None]
+    return msgspec.structs.replace(panel, price=np.where((at >= 0) & (at < places), panel.price, np.nan))
+
+
+def wide_price(panels: Sequence[Settlements]) -> float:
+    """How far beyond a touch an order may fill, beside a share of it: the range of all prices."""
+    return float(max(np.nanmax(p.price) - np.nanmin(p.price) for p in panels))
+
+
+def word_of(panels: Sequence[Settlements], rules: StripRules) -> str:
+    """What a position outside these bands is: arbitrage only where the bound's inputs are observed.
+
+    Storage is assumed in an upper bound and a lease rate in a lower one, a butterfly or crack has no bound at all.
+    """
+    kinds = {p.chain.boundary for p in panels}
+    if NO_BOUNDARY in kinds:
+        return "relative value: no boundary exists"
+    if rules.kind != "calendar":
+        return "relative value"
+    return "relative value: lease assumed" if kinds == {TWO_SIDED} else "relative value: storage assumed"
+
+
+def strip_limits(capital: float) -> Limits:
+    """Limits of an account that holds strips: no price band (settlements jump), gross ten times the capital."""
+    return Limits(
+        order_value=capital, position_value=5 * capital, gross_value=10 * capital, net_value=capital,
+        venue_gross_value=10 * capital, residual_value_s=None, drawdown_value=0.5 * capital, price_band_bp=None,
+        orders_per_s=None, venue_orders_per_s=None, messages_per_day=None,
+    )  # fmt: skip
+
+
+def strip_policy() -> PackagePolicy:
+    """How packages are worked where an answer takes a day: patience in days, an unhedged leg traded back soon."""
+    return PackagePolicy(
+        response_ns=20 * DAY_NS, retry_ns=DAY_NS // 2, retry_cap_ns=DAY_NS, max_age_ns=4 * DAY_NS,
+        residual_age_ns=4 * DAY_NS, band_bp=5_000.0, unwind_band_bp=5_000.0, vol_bp=0.5, accumulate=False,
+    )  # fmt: skip
