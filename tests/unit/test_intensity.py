@@ -95,6 +95,8 @@ def test_what_cannot_be_told_is_refused() -> None:
     flat = fit_intensity(DISTANCE, np.full(40, 100.0), np.full(40, 50.0))
     rising = fit_intensity(DISTANCE, np.full(40, 100.0), np.linspace(10.0, 90.0, 40))
     assert "no decay" in flat.refused and "no decay" in rising.refused
+    steep = fit_intensity(DISTANCE, np.full(40, 100.0), np.append(500.0, np.zeros(39)))
+    assert "no arrival beyond the nearest" in steep.refused
     n = np.round(3e4 * (0.9 * np.exp(-3.0 * DISTANCE) + 0.1 * np.exp(-0.1 * DISTANCE)))
     assert "not exponential" in fit_intensity(DISTANCE, np.full(40, 1e3), n).refused
 
@@ -150,7 +152,7 @@ def test_a_level_is_exposed_while_the_spread_has_its_parity() -> None:
     """Even half ticks exist while the spread is even and not wider than they; seconds count for both sides."""
     c = counted([(0.0, 100, 102), (4.0, 100, 103), (7.0, 100, 104), (10.0, 0, 1)], [(1.0, 104, 1), (5.0, 99, -1)])
     assert c.reach.tolist() == [6, 5]
-    assert c.exposure_s.sum(axis=0).tolist() == [0.0, 0.0, 8.0, 6.0, 14.0, 6.0, 14.0, 6.0]
+    assert c.exposure_s.sum(axis=0).tolist() == [0.0, 0.0, 8.0, 6.0, 14.0, 6.0, 14.0, 6.0, 14.0, 6.0]
     assert c.exposure_s[0, 2] == pytest.approx(8.0) and c.exposure_s[1, 4] == pytest.approx(6.0)
     assert c.exposure_s[0, 3] == pytest.approx(2.0) and c.block.tolist() == [0, 1]
 
@@ -163,6 +165,8 @@ def test_no_two_sided_book_is_no_exposure_and_no_reference() -> None:
     )
     assert c.prints == 4 and c.unmatched == 2 and c.reach.tolist() == [1, 1]
     assert c.exposure_s.sum(axis=0)[1] == 4.0
+    touch = counted([(0.0, 100, 101), (9.0, 100, 101)], [(s, 101, 1) for s in range(1, 9)])
+    assert "no arrival beyond the nearest" in fit_reaches(touch).refused, "all stop at the touch: refused, no error"
     moved = counted([(0.0, 100, 101), (1.0, 104, 105), (2.0, 104, 105)], [(1.5, 101, 1)])
     assert moved.inside == 1 and moved.reach.tolist() == [-7], "a print behind the mid reached nothing"
     with pytest.raises(DataError, match="got none"):

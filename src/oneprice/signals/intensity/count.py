@@ -32,7 +32,7 @@ class Counts(msgspec.Struct, frozen=True):
     side: np.ndarray  # 1: a buyer came, asks were hit; -1
     reach: np.ndarray  # half ticks from the mid before it
     spread: np.ndarray  # ticks before it
-    exposure_s: np.ndarray  # [blocks, 1 + longest reach + 1] seconds, both sides, by half ticks
+    exposure_s: np.ndarray  # [blocks, longest reach + 4] seconds, both sides, by half ticks
     block: np.ndarray  # of each arrival
     prints: int  # trades that made the arrivals
     unmatched: int  # arrivals before the first touch, or on a one-sided or crossed one
@@ -82,7 +82,7 @@ def count_arrivals(
     at, side, deepest, before = at[known], side[known], deepest[known], before[known]
     mid2 = bid_ticks[before] + ask_ticks[before]
     reach = np.minimum(side * (2 * deepest - mid2), MAX_HALF_TICKS)
-    exposure = _exposure(touch_ns, spread, int(max(reach.max(initial=0), 0)) + 1, blocks)
+    exposure = _exposure(touch_ns, spread, int(max(reach.max(initial=0), 0)) + 3, blocks)
     width = max((last - first) / blocks, 1.0)
     block = np.minimum(((at - first) / width).astype(np.int64), blocks - 1)
     return Counts(

@@ -158,7 +158,11 @@ def fit_cells(cells: Cells) -> Intensity:
         deviance=deviance, df=df, p_value=p_value, dispersion=dispersion, misfit=misfit, clustering=clustering,
         cells=_curve(cells, mu),
     )  # fmt: skip
-    edge = "" if 1.0001e-4 < k * scale < 0.999e4 else "no decay with distance can be seen"
+    edge = ""
+    if k * scale <= 1.0001e-4:
+        edge = "no decay with distance can be seen"
+    elif k * scale >= 0.999e4 or not cells.arrivals[1:].any():
+        edge = "no arrival beyond the nearest distance: k cannot be seen"
     return msgspec.structs.replace(found, refused=edge or refusal(found))
 
 

@@ -17,6 +17,8 @@ _NAMES = {
     "model": "oneprice.signals.quoting.model",
     "reservation": "oneprice.signals.quoting.stoikov:reservation",
     "rules": "oneprice.signals.quoting.rules",
+    "sigma": "oneprice.signals.quoting.sigma",
+    "sigma_of": "oneprice.signals.quoting.sigma:sigma_of",
     "skew": "oneprice.signals.quoting.skew",
     "stoikov": "oneprice.signals.quoting.stoikov",
 }

@@ -118,6 +118,8 @@ def _flow(matrix: np.ndarray, left_s: float) -> np.ndarray:
         power = power @ power
         power /= power.max()
         v = power.sum(axis=1)
+        if not v.min() > 0.0:
+            break
         logs = np.log(np.maximum(v, 1e-300))
         if math.isinf(left_s) and np.abs(np.diff(logs) - np.diff(before)).max() <= STILL:
             break
