@@ -60,9 +60,13 @@ def verdict(made: Making) -> str:
         other = made.runs[1].net
         word = "better than" if run.net > other else "worse than" if run.net < other else "just as"
         beside = f" It does {word} the same spread around the mid ({other:,.4f} {made.currency})."
+    earned = run.net - run.pnl["inventory"]
+    luck = ""
+    if (earned > 0) != (run.net > 0):
+        luck = f" Without what prices did to the position later ({run.pnl['inventory']:,.4f}) it is {earned:,.4f}."
     return (
         f"It {pays}: {run.net:,.4f} {made.currency} against 0 for doing nothing. It breaks even at a fee of "
-        f"{run.break_even_fee_bp:.3f} bp a fill; {run.fee_paid_bp:.3f} bp was paid.{beside}"
+        f"{run.break_even_fee_bp:.3f} bp a fill; {run.fee_paid_bp:.3f} bp was paid.{luck}{beside}"
     )
 
 
