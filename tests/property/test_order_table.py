@@ -342,6 +342,41 @@ def test_what_the_venue_shows_is_learned_and_forgotten() -> None:
     assert stands[2][0] == [(False, 3), (True, 2)] and stands[3][0] == [(False, 2), (True, 2)]
     assert stands[4] == ([(True, 2)], [4]) and stands[5] == ([], [3])
     assert troubles_of(orders) == {"levels_learned": 2, "levels_over": 1}
-    assert seen.tolist() == [8, 1, 3]
+    assert seen.tolist() == [7, 2, 3]
     with pytest.raises(DataError, match=r"shown: expected int64\[1, 2, levels, 2\]"):
         rows_of(orders, messages([given[0][0]]), shown=shown)
+
+
+def test_a_level_out_of_sight_stays_and_comes_back_without_names() -> None:
+    """What leaves the shown levels is kept; shown again it is one nameless order, in a row without a stamp."""
+    asks = [[110, 1]]
+    given = [
+        ((K.ADD, 1, 1, 100, 5, 0), [[100, 5]]),
+        ((K.ADD, 2, 1, 101, 2, 0), [[101, 2]]),
+        ((K.CANCEL, 2, 1, 101, 2, 0), [[100, 7]]),
+        ((K.ADD, 3, 1, 100, 1, 0), [[100, 8]]),
+        ((K.CANCEL, 1, 1, 100, 5, 0), [[100, 3]]),
+        ((K.ADD, 4, 1, 102, 1, 0), [[102, 1]]),
+        ((K.CANCEL, 4, 1, 102, 1, 0), [[99, 4]]),
+    ]
+    shown = np.array([[bids, asks] for _, bids in given], np.int64)
+    seen = np.zeros(3, np.int64)
+    orders, rows = rows_of(new_orders(), messages([one for one, _ in given]), shown=shown, seen=seen)
+    bids = [
+        (int(r["price"]), int(r["qty"]), int(r["order_id"]) > 0, int(r["count"]) > 0) for r in rows if r["side"] > 0
+    ]
+    assert bids == [
+        (100, 5, True, True),
+        (101, 2, True, True),
+        (101, 0, True, True),
+        (100, 7, False, False),
+        (100, 8, True, True),
+        (100, 3, False, True),
+        (102, 1, True, True),
+        (102, 0, True, True),
+        (100, 2, True, True),
+        (100, 0, False, True),
+        (99, 4, False, True),
+    ]
+    assert seen.tolist() == [10, 4, 0] and troubles_of(orders) == {"levels_learned": 3}
+    assert levels_of(orders, 1).tolist() == [[99, 4, 1]]

@@ -247,7 +247,7 @@ def test_lobster_pair_rule_by_rule(tmp_path: Path) -> None:
     assert ev["value"][ev["kind"] == STATUS].tolist() == [PAUSED, CLOSED_SESSION, OPEN]
     assert [bool(b & LAST) for b in ev["flag_bits"][3:7]] == [False, False, False, True]
     assert notes["off_grid_prints"] == 1 and notes["levels_learned"] == 2
-    assert (notes["touch_rebuilt"], notes["touch_uncovered"], notes["touch_differs"]) == (15, 2, 1)
+    assert (notes["touch_rebuilt"], notes["touch_uncovered"], notes["touch_differs"]) == (14, 3, 1)
     with pytest.raises(ConfigError, match="its day is neither"):
         import_lobster(pair(tmp_path, day="none"), lobster_instrument("AMZN", FREE))
     told = import_lobster(pair(tmp_path, day="none"), lobster_instrument("AMZN", FREE), day=date(2012, 6, 21))

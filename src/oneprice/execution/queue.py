@@ -11,7 +11,7 @@ us. When the level shrinks by dq without trades, a model says how much of that s
 
 A row of such a tape carries the stamp of the order it is about, which rises with every joining. All that a level
 shows when we join stands before us; the first stamp that joins later parts what stands before from what stands
-behind. A row without a stamp that changes our level (a resync) ends that knowledge: from then on trades alone move us.
+behind. A row of our level without a stamp (a resync) ends that knowledge: from then on trades alone move us.
 
 In every model what is no longer displayed cannot be ahead of us (switch: `bound_by_displayed`). Source: E.
 Rigtorp, "Estimating order queue position" (rigtorp.se, 2013); the probability forms as in ANCHORS "Queues".
@@ -84,8 +84,7 @@ def queue_named(o: Any, shown: int, stamp: int) -> None:
     """The order of `stamp` changed our level to `shown` lots: who joins is behind us, who leaves may be ahead."""
     gone = o.level_lots - shown - o.traded_lots
     if stamp <= 0:
-        if shown != o.level_lots:
-            o.behind_stamp = 0
+        o.behind_stamp = 0
     elif gone < 0:
         o.behind_stamp = min(o.behind_stamp, stamp)
     elif stamp < o.behind_stamp:

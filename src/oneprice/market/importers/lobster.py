@@ -7,7 +7,7 @@ Type, OrderID, Size, Price, TradeDirection, Time, Askp1, Asks1, Bidp1, Bids1, ..
 - Times are seconds after midnight at the exchange; the day comes from the file's name, or from Time, whose hours are
   not looked at.
 - What the book file shows is the truth: lots that no message explains become one order without a name at the front
-  of its level, and levels out of sight are forgotten (a file of the best level tells nothing of the others).
+  of its level. A level out of sight stays as last seen and gives up its names when it is shown again.
 - Types: 1 new, 2 shrinks, 3 leaves, 4 executed, 5 hidden execution and 6 cross (TRADE rows with maker 0), 7 halt.
 - Messages of one nanosecond are one batch: a market order's fills belong together.
 - A hidden execution between ticks (mid-point) fits no tick: it is left out and counted.

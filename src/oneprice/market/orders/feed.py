@@ -324,9 +324,9 @@ def rows_of(
 
     shown : int64[n, 2, levels, 2], what the venue shows after each message: bids then asks, best first, price in ticks
         and lots (NO_PRICE where a side has fewer). The table is then held to it: lots it does not know are learned,
-        levels beyond or between the shown ones are forgotten.
+        levels better than or between the shown ones are gone, those beyond stay as they were last seen.
     seen : int64[3], counts added in place before that correction, one a message and side: our touch was the shown one
-        (price and lots), it was a level we had not been told of (our side was empty), it differed.
+        (price and lots), it had been out of sight until then, it differed.
     """
     from oneprice.market.tape import join_events
 

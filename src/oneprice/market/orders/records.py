@@ -75,7 +75,7 @@ TROUBLES = (
     "held",  # crossed the book when it came: waits outside until it trades, leaves or the cross persists
     "ghosts",  # the older side of a cross that persisted: taken out
     "levels_learned",  # lots the venue shows that no message named
-    "levels_over",  # more lots of named orders in a level than the venue shows: it is learned anew
+    "levels_over",  # more lots of named orders in a level than the venue shows: its names are given up
     "trades_without_maker",  # a trade whose resting order is not in the book
 )
 (
@@ -101,6 +101,8 @@ TABLE = record(
         ("gone_at", "i8"),
         ("n_incidents", "i8"),
         ("now_ns", "i8"),
+        ("looked", "i8"),  # a shown book was held against this table before
+        ("sight", "i8", (2,)),  # worst price in sight then, times side
         ("troubles", "i8", (len(TROUBLES),)),
         ("held_slots", "i4", (MAX_HELD,)),
         ("gone_slots", "i4", (MAX_GONE,)),

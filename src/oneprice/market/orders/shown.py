@@ -2,7 +2,10 @@
 
 Files that begin in the middle of a day, or hold the best few levels only, never tell of some orders. The lots of a
 level that no known order explains become one order without a name, the first of its queue: it was there before.
-A level that leaves the shown ones is forgotten: what happens there is not told until it is shown again.
+A level that leaves the shown ones stays as it was last seen: what happens there is not told, and a book without it
+would put orders that rest there at the front of an empty queue. When it is shown again its names are given up: one
+nameless order holds what is shown, and the row that says so has no stamp. Levels better than the best shown, or between
+two shown, are gone.
 """
 
 from __future__ import annotations
@@ -10,14 +13,15 @@ from __future__ import annotations
 from typing import Any
 
 from oneprice.core.jit import njit
-from oneprice.core.records import NO_PRICE
+from oneprice.core.records import BOOK, NO_PRICE
 from oneprice.market.orders.held import unhold
-from oneprice.market.orders.queues import best_level, join, level_at, n_levels, part
+from oneprice.market.orders.queues import best_level, find_place, join, level_at, n_levels, part
 from oneprice.market.orders.records import HELD, T_LEARNED, T_LEVEL_OVER
-from oneprice.market.orders.rows import book_row_of, listed
+from oneprice.market.orders.rows import book_row_of, listed, row_of
 from oneprice.market.orders.table import drop_slot, find, new_slot
 
 _NAMELESS = -(1 << 62)
+FAR_AWAY = 1 << 61  # beyond any tick
 
 
 @njit
@@ -71,6 +75,20 @@ def forget_level(t: Any, out: Any, m: Any, at: int) -> None:
 
 
 @njit
+def unnamed(t: Any, m: Any, side: int, price: int, lots: int) -> int:
+    """The slot of a new order without a name, in no queue yet."""
+    slot = new_slot(t, nameless(side, price))
+    o = t[1][slot]
+    o.price = price
+    o.lots = lots
+    o.side = side
+    o.line = m.line
+    o.arrived = t[0][0].messages
+    t[0][0].n_orders += 1
+    return slot
+
+
+@njit
 def learn(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
     """Lots that no order of ours explains: one order without a name, first of its queue, or more lots of it."""
     slot = find(t, nameless(side, price))
@@ -78,14 +96,7 @@ def learn(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
         t[1][slot].lots += lots
         t[3][t[1][slot].level].lots += lots
     else:
-        slot = new_slot(t, nameless(side, price))
-        o = t[1][slot]
-        o.price = price
-        o.lots = lots
-        o.side = side
-        o.line = m.line
-        o.arrived = t[0][0].messages
-        t[0][0].n_orders += 1
+        slot = unnamed(t, m, side, price, lots)
         join(t, slot, True)
     o = t[1][slot]
     book_row_of(out, m, o, t[3][o.level].lots)
@@ -93,9 +104,9 @@ def learn(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
 
 @njit
 def level_is(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
-    """The venue shows a level's total: what it has more is learned, what it has less was never ours to keep.
+    """The venue shows a level's total: what it has more is learned; of what it has less nameless lots go first.
 
-    Lots without a name go first; where the named orders alone are too many the level is learned anew, without names.
+    Where the named orders alone are too many, nobody can say which of them are left: the names are given up.
     """
     at = level_at(t, side, price)
     more = lots - (t[3][at].lots if at >= 0 else 0)
@@ -104,29 +115,77 @@ def level_is(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None
         learn(t, out, m, side, price, more)
     elif more < 0:
         slot = find(t, nameless(side, price))
-        spare = t[1][slot].lots if slot >= 0 else 0
-        if spare >= -more:
+        if slot >= 0 and t[1][slot].lots >= -more:
             shrink(t, out, m, slot, -more)
-            return
-        listed(t, m, T_LEVEL_OVER, 0, price, -more)
-        forget_level(t, out, m, at)
-        if lots > 0:
-            learn(t, out, m, side, price, lots)
+        else:
+            listed(t, m, T_LEVEL_OVER, 0, price, -more)
+            give_up_names(t, out, m, at, lots)
+
+
+@njit
+def give_up_names(t: Any, out: Any, m: Any, at: int, lots: int) -> None:
+    """One nameless order takes the place of all at a level; one row, without a stamp, says its total."""
+    level = t[3][at]
+    price = level.price
+    side = t[1][level.first_slot].side
+    only = level.n_orders == 1 and t[1][level.first_slot].order_id < 0
+    if only and level.lots == lots:
+        return
+    n = level.n_orders
+    for _ in range(n):
+        slot = t[3][at].first_slot
+        part(t, slot)
+        end(t, slot)
+    r = row_of(out, m, BOOK)
+    r.price = price
+    r.qty = lots
+    r.side = side
+    r.order_id = nameless(side, price)
+    if lots > 0:
+        join(t, unnamed(t, m, side, price, lots), False)
+
+
+@njit
+def back_in_sight(t: Any, out: Any, m: Any, side: int, price: int, lots: int) -> None:
+    """A level is shown again, or for the first time."""
+    at = level_at(t, side, price)
+    if at < 0:
+        level_is(t, out, m, side, price, lots)
+        return
+    if t[3][at].lots != lots:
+        listed(t, m, T_LEARNED, 0, price, lots - t[3][at].lots)
+    give_up_names(t, out, m, at, lots)
+
+
+@njit
+def look(t: Any, s: int, shown: Any, seen: Any) -> None:
+    """Count whether our touch is the shown one; see `rows_of`. What was out of sight until now is no fault of ours."""
+    h = t[0][0]
+    side = 1 - 2 * s
+    best = best_level(t, side)
+    price = shown[s, 0, 0]
+    if price != NO_PRICE and price * side < h.sight[s]:
+        seen[1] += 1
+    elif price == NO_PRICE or best < 0:
+        seen[0 if (price == NO_PRICE) == (best < 0) else 2] += 1
+    else:
+        same = t[3][best].price == price and t[3][best].lots == shown[s, 0, 1]
+        seen[0 if same else 2] += 1
 
 
 @njit
 def agree(t: Any, out: Any, m: Any, shown: Any, seen: Any) -> None:
     """Hold the table to what the venue shows after a message. shown int64[2, levels, 2], seen int64[3]: see rows_of."""
-    index = t[4]
+    h, index = t[0][0], t[4]
+    first = h.looked == 0  # then everything comes into sight, and nothing we hold is stale
+    h.looked = 1
+    if first:
+        h.sight[0] = FAR_AWAY
+        h.sight[1] = FAR_AWAY
     for s in range(2):
         side = 1 - 2 * s
-        best = best_level(t, side)
-        price = shown[s, 0, 0]
-        if best < 0:
-            seen[0 if price == NO_PRICE else 1] += 1
-        else:
-            same = t[3][best].price == price and t[3][best].lots == shown[s, 0, 1]
-            seen[0 if same else 2] += 1
+        look(t, s, shown, seen)
+        sight = -FAR_AWAY  # a side with an empty level ends in sight
         k = n_levels(t, side) - 1  # from the best down, beside the shown levels
         for j in range(shown.shape[1]):
             price = shown[s, j, 0]
@@ -135,12 +194,11 @@ def agree(t: Any, out: Any, m: Any, shown: Any, seen: Any) -> None:
                 k -= 1
             if price == NO_PRICE:
                 break
-            if k < 0 or index[s, k, 0] != price * side or t[3][index[s, k, 1]].lots != shown[s, j, 1]:
+            if price * side < h.sight[s] and not first:
+                back_in_sight(t, out, m, side, price, shown[s, j, 1])
+            elif k < 0 or index[s, k, 0] != price * side or t[3][index[s, k, 1]].lots != shown[s, j, 1]:
                 level_is(t, out, m, side, price, shown[s, j, 1])
-                k = n_levels(t, side) - 1
-                while index[s, k, 0] != price * side:
-                    k -= 1
-            k -= 1
-        while k >= 0:
-            forget_level(t, out, m, index[s, k, 1])
-            k -= 1
+            k = find_place(t, side, price) - 1
+            if j == shown.shape[1] - 1:
+                sight = price * side
+        h.sight[s] = sight
