@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from engine_kit import LATENCY, MS, START, of_kind, row, tape, top
+from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError
 from oneprice.core.instruments import Fees
 from oneprice.core.records import BUY, COMMAND, IOC, NO_PRICE, SELL, TOP
 from oneprice.dashboard.race_page import write_race_page
 from oneprice.market.importers import read_files
-from oneprice.market.tape import Tape
+from oneprice.market.tape import Tape, write_tape
 from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
@@ -145,6 +149,21 @@ def test_the_table_is_a_page_and_a_file(found: Races, tmp_path: Path) -> None:
     told = json.loads(found.write(tmp_path / "race.json").read_text())
     assert [r["latency_ms"] for r in told["rows"]] == [0.0, 1.0, 5.0, 20.0]
     assert "even bp" in str(found)
+
+
+def test_the_verb_shows_the_race(tmp_path: Path) -> None:
+    """`oneprice replay --strategy latency_arb` prints the table over latencies and leaves page and file."""
+    for made in race_world(4, 30.0):
+        write_tape(tmp_path / "tapes", made)
+    words = ["replay", str(tmp_path / "tapes"), "--strategy", "latency_arb", "--set", "warm=100", "--json"]
+    words += ["--leg", "leader:XYZ-USD", "--leg", "laggard:XYZ-USD", "--out", str(tmp_path / "run")]
+    told = json.loads(CliRunner().invoke(app, words).stdout)
+    assert told["closes_exactly"] and len(told["race"]["rows"]) == 6
+    stood = [r["stood"] for r in told["race"]["rows"]]
+    assert stood == sorted(stood, reverse=True) and stood[0] > 0.8
+    assert (tmp_path / "run" / "race.html").is_file() and (tmp_path / "run" / "race.json").is_file()
+    with pytest.raises(ConfigError, match="fees are required"):
+        races(*(replace(t, instrument=msgspec.structs.replace(t.instrument, fees=None)) for t in race_world(1, 5.0)))
 
 
 @pytest.mark.data

@@ -59,12 +59,29 @@ def replay(
 
 
 def _made(strategy: Any, tapes: list[Any], run: Any, how: dict[str, Any]) -> Any:
-    """What a quoting strategy earned, beside its symmetric twin; None for another strategy."""
+    """What a quoting strategy earned beside its symmetric twin, or the race of one that takes; None for another."""
+    if strategy.name == "latency_arb" and len(tapes) > 1:
+        return _race(strategy, tapes, run.folder, how)
     if not inputs.is_quoting(strategy):
         return None
     from oneprice.study.making import making
 
     return making(strategy, tapes, run=run, **how)
+
+
+def _race(strategy: Any, tapes: list[Any], folder: Path | None, how: dict[str, Any]) -> Any:
+    """Who wins at each latency, triggered by the gap alone; a page and a file where there is a folder."""
+    from oneprice.study.race import races
+
+    by_symbol = {t.instrument.symbol: t for t in tapes}
+    pair = [by_symbol[name] for name in strategy.legs] if len(strategy.legs) > 1 else tapes[:2]
+    found = races(pair[0], pair[1], strategy=strategy(fee_share=0.0), fees=how["fees"], limits=how["limits"])
+    if folder is not None:
+        from oneprice.dashboard.race_page import write_race_page
+
+        found.write(folder / "race.json")
+        write_race_page(found, folder / "race.html")
+    return found
 
 
 def _of_model(
@@ -93,7 +110,8 @@ def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None) -> None:
     """Print a run, what its quotes earned, and where its journal is."""
     if as_json:
         told = {k: v for k, v in made.to_dict().items() if k != "series"} if made else None
-        print_json(run.to_dict() | ({"making": told} if told else {}))
+        name = "race" if told and "leader" in told else "making"
+        print_json(run.to_dict() | ({name: told} if told else {}))
         return
     typer.echo(run.summary())
     if made is not None:

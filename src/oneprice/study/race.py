@@ -153,7 +153,7 @@ def races(
         that each latency meets the same races whatever the fee.
     fees : of the laggard in the P&L; None: its own.
 
-    Raises ConfigError for a latency that is negative or not finite, or a leader that is the laggard.
+    Raises ConfigError for a latency that is negative or not finite, a leader that is the laggard, or no fees anywhere.
     """
     for ms in latencies_ms:
         if not (ms >= 0.0 and math.isfinite(ms)):
@@ -163,7 +163,8 @@ def races(
         raise ConfigError(f"races: expected two legs, got {names[0]} twice")
     chosen = strategy if strategy is not None else latency_arb(fee_share=0.0)
     charged = fees if fees is not None else laggard.instrument.fees
-    assert charged is not None
+    if charged is None:
+        raise ConfigError(f"races: fees are required, got none: {names[1]} states none")
     dust = chosen.parameters.get("dust", 0.0) * chosen.parameters.get("qty", 0.0)
     still = venue_touches(laggard)
     rows: list[Race] = []
@@ -171,7 +172,7 @@ def races(
     for ms in latencies_ms:
         ns = round(ms * 1e6)
         run = replay(
-            chosen, [leader, laggard], latency=Latency(ns, ns), limits=limits or Limits(),
+            chosen.on(*names), [leader, laggard], latency=Latency(ns, ns), limits=limits or Limits(),
             fees={names[0]: leader.instrument.fees or charged, names[1]: charged},
         )  # fmt: skip
         own = _openers(run, dust / float(laggard.instrument.lot))

@@ -69,6 +69,7 @@ GROUPS: tuple[Group, ...] = (
     Group("selection", "oneprice.study.anchors_selection:selection_anchors"),
     Group("capital", "oneprice.study.anchors_capital:capital_anchors"),
     Group("quoting", "oneprice.study.anchors_quoting:quoting_anchors"),
+    Group("making", "oneprice.study.anchors_making:making_anchors"),
     Group("clusters", "oneprice.study.anchors_clusters:cluster_anchors"),
     Group(
         "reversion",
