@@ -15,6 +15,7 @@ from oneprice.core.instruments import Instrument
 from oneprice.core.records import record
 from oneprice.market.importers.bitstamp import read_order_csv
 from oneprice.market.importers.bitstamp_trades import Events
+from oneprice.market.pack_tables import expiry_rows, settlement_rows, treasury_rows
 
 HOUR_NS = 3_600_000_000_000
 CLOSE_HOURS = 21  # 16:00 in New York is 20:00 or 21:00 UTC: the later of the two, so no close is known too early
@@ -135,4 +136,7 @@ PARSERS: dict[str, Callable[[bytes, str], Any]] = {
     "hourly_iso": hourly_iso,
     "daily_wide": daily_wide,
     "order_events": order_events,
+    "settlement_rows": settlement_rows,
+    "expiry_rows": expiry_rows,
+    "treasury_rows": treasury_rows,
 }

@@ -1,4 +1,4 @@
-"""Data packs: real market data (bars, closes, order events) that ship inside Python wheels.
+"""Data packs: real market data (bars, closes, order events, settlements, yields) that ship inside Python wheels.
 
 A pack names a wheel, its version, a platform tag and the wheel's sha256, so every machine reads the same
 bytes. The wheel is fetched with pip, opened with `zipfile` and never imported, installed or passed on.
@@ -99,6 +99,40 @@ PACKS: dict[str, Pack] = {
             parser="order_events",
             side="both",
         ),
+        Pack(
+            name="futures_settlements_1d",
+            wheel="risktools",
+            version="0.2.8.7",
+            filename="risktools-0.2.8.7-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+            sha256="fae721c3cd7e82c141489d04ecf2c82c0e028b0184568587b9a99ec112de985d",
+            member="risktools/data/dflong.json",
+            licence="GPL-3.0-or-later",
+            parser="settlement_rows",
+            side="not stated",
+        ),
+        Pack(
+            name="futures_expiries",
+            wheel="risktools",
+            version="0.2.8.7",
+            filename="risktools-0.2.8.7-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+            sha256="fae721c3cd7e82c141489d04ecf2c82c0e028b0184568587b9a99ec112de985d",
+            member="risktools/data/expiry_table.json",
+            licence="GPL-3.0-or-later",
+            parser="expiry_rows",
+            side="not stated",
+        ),
+        Pack(
+            name="treasury_par_1d",
+            wheel="zipline-reloaded",
+            version="3.2.1",
+            filename="zipline_reloaded-3.2.1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64"
+            ".manylinux_2_28_x86_64.whl",
+            sha256="6a41044a659379058ef7d059f4b44a7d405918f3267ef8577f23c831c8b62386",
+            member="zipline/resources/market_data/treasury_curves.csv",
+            licence="Apache-2.0",
+            parser="treasury_rows",
+            side="not stated",
+        ),
     )
 }
 
@@ -163,6 +197,23 @@ def load(name: str) -> np.ndarray:
     """BARS[n] of a pack (see `pack_parsers`): prices in quote currency, `end_ns` in UTC, no NaN."""
     wanted = pack(name)
     return PARSERS[wanted.parser](read(name), f"{wanted.filename}/{wanted.member}")
+
+
+def table(name: str) -> Path:
+    """A pack of rows (settlements, expiries, yields) as a Parquet file, parsed once and kept beside its wheel.
+
+    The readers of such tables (`read_settlements`, `read_chain`, `read_treasury`) take the path. The wheel's digest is
+    in the name of the file, so what is kept is of the pinned bytes. Raises DataError as `fetch`, and for rows that do
+    not parse.
+    """
+    wanted = pack(name)
+    target = folder() / f"{name}-{wanted.sha256[:16]}.parquet"
+    if not target.is_file():
+        rows = PARSERS[wanted.parser](read(name), f"{wanted.filename}/{wanted.member}")
+        with tempfile.TemporaryDirectory(dir=folder()) as scratch:
+            rows.write_parquet(Path(scratch) / "rows")
+            os.replace(Path(scratch) / "rows", target)
+    return target
 
 
 def tape(name: str) -> Tape:

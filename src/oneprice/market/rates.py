@@ -115,8 +115,9 @@ def zeros_of(tenors: np.ndarray, par: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def read_treasury(*paths: str | Path) -> Treasury:
     """Par yields of one file or several, days in more than one taken from the first that has them.
 
-    A file is CSV: a date column first, then tenors by name (`1 Mo`, `BC_3MONTH`, `10year`). Per cent or shares is told
-    by the size of the file's median. Raises DataError for a file without a date or a tenor, or days twice in one file.
+    A file is CSV, or Parquet of the same columns: a date column first, then tenors by name (`1 Mo`, `BC_3MONTH`,
+    `10year`). Per cent or shares is told by the size of the file's median. Raises DataError for a file without a date
+    or a tenor, or days twice in one file.
     """
     if not paths:
         raise ConfigError("read_treasury: expected a file, got none")
@@ -141,7 +142,7 @@ def _read_one(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    table = pl.read_csv(path, infer_schema_length=None)
+    table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema_length=None)
     named = {c: _TENOR.match(c.strip()) for c in table.columns[1:]}
     found = {c: float(m[1]) / (12.0 if m[2].lower().startswith("mo") else 1.0) for c, m in named.items() if m}
     if not found or not table.height:
