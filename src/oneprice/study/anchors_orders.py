@@ -1,8 +1,8 @@
 """Anchors of order-by-order data for `oneprice verify`: books rebuilt from single orders beside what venues showed.
 
-Bitstamp 2015: each published trade is found among the losses of orders, and the touch rebuilt from order events is the
-one of the log's own order_book messages. LOBSTER: the touch that messages alone give is the file's wherever the level
-was seen before, and the tape's book is the file's after every message.
+Bitstamp 2015: each published trade is found among the losses of orders, its maker stands first at the best price of
+the book rebuilt from order events, and that book's touch is the one of the log's own order_book messages. LOBSTER: the
+touch that messages alone give is the file's wherever its level was in sight, and the tape's book is always the file's.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from oneprice.market.importers.bitstamp import PERSIST_MS, WARMUP_S, bitstamp_in
 from oneprice.market.importers.lines import read_lines
 from oneprice.market.importers.lobster import import_lobster, lobster_instrument, shown_of
 from oneprice.market.orders.feed import rows_of
-from oneprice.market.orders.queues import best_level
-from oneprice.market.orders.table import new_orders
+from oneprice.market.orders.queues import best_level, best_price
+from oneprice.market.orders.records import EXECUTE
+from oneprice.market.orders.table import new_orders, place_of
 from oneprice.study.anchors_market import Anchor
 from oneprice.study.quotes import TOUCH, touches
 
@@ -44,6 +45,7 @@ def bitstamp_anchors(path: Path) -> list[Anchor]:
     named, before = notes.get("trades_matched", 0), notes.get("maker_before_the_log", 0)
     lost = notes.get("only_taker_seen", 0) + notes.get("nobody_seen", 0)
     equal, n = _beside_books(path, recorded.messages)
+    first, known = _makers_first(recorded.messages)
     where = f"{n} order_book messages after {WARMUP_S:g} s"
     return [
         Anchor("orders.bitstamp.trades", "shared data, README", TRADES, notes.get("trades", 0), 0.0),
@@ -52,6 +54,10 @@ def bitstamp_anchors(path: Path) -> list[Anchor]:
             f"{before} of them by orders older than the log, whose end alone is told",
         ),
         Anchor("orders.bitstamp.trades_mismatched", _LOG_SAYS, 0.0, lost, 0.0),
+        Anchor(
+            "orders.bitstamp.maker_first", "price-time priority", named, first, 0.0,
+            f"trades whose maker stood first at the best price, of {known} makers in the rebuilt book",
+        ),
         Anchor("orders.bitstamp.best_bid", _LOG_SAYS, 1.0, equal[0] / n, 0.002, where),
         Anchor("orders.bitstamp.best_ask", _LOG_SAYS, 1.0, equal[1] / n, 0.002, where),
     ]  # fmt: skip
@@ -86,6 +92,19 @@ def _beside_books(path: Path, messages: np.ndarray) -> tuple[list[int], int]:
     return equal, n
 
 
+def _makers_first(messages: np.ndarray) -> tuple[int, int]:
+    """(trades that hit the first order of the best level, trades whose maker was in the book)."""
+    orders, at, first, known = new_orders(hold_ns=PERSIST_MS * 1_000_000), 0, 0, 0
+    for k in np.flatnonzero(messages["kind"] == EXECUTE):
+        orders, _ = rows_of(orders, messages[at:k])
+        at = int(k)
+        place = place_of(orders, int(messages["order_id"][k]))
+        if place is not None and not place.held:
+            known += 1
+            first += place.orders_ahead == 0 and place.price == best_price(orders.t, place.side)
+    return int(first), known
+
+
 def lobster_anchors(path: Path) -> list[Anchor]:
     """The touch from messages alone, and the tape's book, beside the file's best quotes."""
     notes: dict[str, int] = {}
@@ -105,7 +124,7 @@ def lobster_anchors(path: Path) -> list[Anchor]:
         same &= (mine[f"{side}_ticks"] == shown[last][:, k, 0, 0]) & (mine[f"{side}_lots"] == shown[last][:, k, 0, 1])
     same &= (mine["bid_ticks"] != NO_PRICE) & (at >= 0)
     told = notes.get("touch_rebuilt", 0)
-    where = f"{told} of {told + notes.get('touch_uncovered', 0)} touches; the others are levels never shown before"
+    where = f"{told} of {told + notes.get('touch_uncovered', 0)} touches; the others had been out of sight"
     return [
         Anchor("orders.lobster.touch_differs", _FILE_SAYS, 0.0, notes.get("touch_differs", 0), 0.0, where),
         Anchor("orders.lobster.book_of_tape", _FILE_SAYS, 1.0, float(same.mean()), 0.0, f"{len(same)} moments"),

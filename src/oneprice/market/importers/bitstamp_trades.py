@@ -150,6 +150,6 @@ def _settle(trade: _Trade, events: Events, m: np.ndarray, told: np.ndarray, note
         m["other"][trade.k] = events.ident[trade.k]
         return
     told[trade.k] = True
-    note(notes, "trades_matched" if maker.lots > 0 else "maker_before_the_log")
+    note(notes, "trades_matched" if maker.joined >= 0 else "maker_before_the_log")
     m["kind"][maker.k], m["qty"][maker.k] = EXECUTE, trade.lots
     m["price"][maker.k], m["other"][maker.k] = trade.price, events.ident[trade.k]
