@@ -155,6 +155,16 @@ def test_the_limit_and_the_lean() -> None:
     assert min(asks) < asks[0]
 
 
+NOTHING = [{"edge_bp": math.nan}, {"qty": 0.0}, {"limit": -1.0}, {"share": 0.0}, {"lean_bp": math.nan}]
+
+
+@pytest.mark.parametrize("bad", NOTHING)
+def test_impossible_parameters_quote_nothing(bad: dict[str, float]) -> None:
+    """No order, no package and no broken intent, ever."""
+    run = run_on(quiet("alpha", bid=900, ask=1_100), quiet("beta"), **bad)
+    assert sent(run, 0) == sent(run, 1) == [] and len(of_kind(run.rows, REFUSED)) == 0 and run.closes() == 0
+
+
 def test_a_world_of_gaps_stays_hedged() -> None:
     """Two minutes of gaps and decoys: many fills, the legs cancel but for the residual ledger, the books close."""
     world = two_venues(seed=3, minutes=2)

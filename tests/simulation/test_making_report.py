@@ -226,3 +226,20 @@ def test_parameters_that_cannot_quote_are_refused() -> None:
         making(market_making(k_decay=-1.0), [one_fill()], latency=LATENCY, fees=REBATE)
     with pytest.raises(ConfigError, match="hedged_making: rest_s"):
         making(hedged_making(rest_s=0.0), [one_fill()], latency=LATENCY, fees=REBATE)
+
+
+@pytest.mark.data
+def test_binance_answers_a_fill_within_a_tenth_of_a_second(data_dir: Path) -> None:
+    """Quotes near the mid of the real perpetual are filled often and lose at once what they captured and more: the
+    break-even fee is a rebate, inventory-neutral quoting holds less than its twin, and the books close."""
+    from oneprice.market.importers import read_files
+
+    path = data_dir / "binance_l2" / "usdm_btcusdt_20240808.gz"
+    (real,) = read_files([path], format="binance", fees=Fees(maker_bp=2, taker_bp=5))
+    chosen = market_making(gamma=0.05, k_decay=1.0, arrivals_per_s=2.0, qty=0.01, limit=0.1, edge_bp=-2.0)
+    found = making(chosen, [real], latency=LATENCY, limits=LIMITS)
+    first, twin = found.runs
+    assert first.fills > 300 and 0.0 < first.spread_bp < 0.5
+    assert all(-1.5 < m < -0.3 for m in first.markout_bp) and -2.0 < first.break_even_fee_bp < 0.0
+    assert first.held["deviation"] < twin.held["deviation"]
+    assert first.closes and twin.closes and first.net < 0

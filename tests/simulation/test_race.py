@@ -122,6 +122,13 @@ def test_a_broken_touch_is_no_signal(bad: dict[str, int]) -> None:
     assert orders_of(lag_run(b)) == []
 
 
+@pytest.mark.parametrize("bad", [{"edge_bp": np.nan}, {"qty": 0.0}, {"gap_s": np.nan}, {"fee_share": np.nan}])
+def test_impossible_parameters_send_nothing(bad: dict[str, float]) -> None:
+    """What compares with NaN is never stale."""
+    run = lag_run([top(i * 10 * MS) for i in range(200)], **bad)
+    assert orders_of(run) == [] and run.closes() == 0
+
+
 def test_a_standing_basis_is_no_signal() -> None:
     """A laggard that always stands 2 % lower lags nothing."""
     b = [top(i * 10 * MS, 980, 981) for i in range(300)]
