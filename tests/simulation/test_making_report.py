@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +244,23 @@ def test_binance_answers_a_fill_within_a_tenth_of_a_second(data_dir: Path) -> No
     assert all(-1.5 < m < -0.3 for m in first.markout_bp) and -2.0 < first.break_even_fee_bp < 0.0
     assert first.held["deviation"] < twin.held["deviation"]
     assert first.closes and twin.closes and first.net < 0
+
+
+@pytest.mark.data
+def test_bitstamp_order_by_order_cannot_pay_at_base_tier(data_dir: Path) -> None:
+    """Five hours of 2015, the true queue: quotes near the mid capture a few basis points and pay twenty; those that
+    keep the fee's distance are never met. The break-even fee lies between."""
+    from oneprice.market.importers import read_files
+
+    path = data_dir / "bitstamp_l3" / "2015-05-01.log.xz"
+    (real,) = read_files([path], format="bitstamp", fees=Fees(maker_bp=20, taker_bp=25))
+    slow = replace(real, instrument=msgspec.structs.replace(real.instrument, stale_ns=60 * S))
+    chosen = market_making(
+        gamma=0.5, k_decay=5.0, arrivals_per_s=0.02, qty=0.1, limit=1.0, warm_s=300.0, tau_s=600.0, edge_bp=-20.0
+    )
+    found = making(chosen, [slow], latency=LATENCY, fills=FillModel(queue="fifo"))
+    first, twin = found.runs
+    assert 20 < first.fills < 80 and first.closes and first.spread_bp > first.markout_bp[0] > 0.0
+    assert 0.0 < first.break_even_fee_bp < 15.0 and first.net < 0 and twin.net < 0
+    far = making(chosen(edge_bp=0.0), [slow], latency=LATENCY, fills=FillModel(queue="fifo"), twin=False)
+    assert far.runs[0].fills == 0 and "never filled" in str(far)
