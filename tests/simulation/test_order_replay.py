@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError
 from oneprice.core.instruments import Fees
 from oneprice.execution.latency import Latency
 from oneprice.execution.venue import FillModel
 from oneprice.market.orders.world import OrderWorld, order_messages, order_tape, without_names
+from oneprice.market.tape import write_tape
 from oneprice.modes.replay import replay
 from oneprice.study.bench_orders import LIMIT, QTY, order_figures
 from oneprice.study.bench_rival import WIDE, quote_every
@@ -58,3 +63,20 @@ def test_benchmark_says_what_it_measured() -> None:
     assert 0.5 < (figures[3].figure or 0.0) <= 1.0 and "fifo" in figures[3].note
     fills = figures[0].detail["fills"]
     assert fills["orders, risk averse"] == fills["depth, risk averse"]
+
+
+def test_replay_verb_takes_the_queue_model(tmp_path: Path) -> None:
+    """`--queue fifo` replays a tape that names its orders; a depth tape, a misspelt name and a model refuse it."""
+    write_tape(tmp_path / "orders", order_tape(OrderWorld(n_messages=2_000, seed=3)))
+    file = tmp_path / "mine.py"
+    file.write_text("from oneprice.study.bench_rival import quote_every as mine\n")
+    ours = ("--strategy", f"{file}:mine", "--set", "qty=5", "--set", "limit=50", "--fees", "0,1", "--latency-ms", "0")
+    done = CliRunner().invoke(app, ["replay", str(tmp_path / "orders"), *ours, "--queue", "fifo"])
+    assert done.exit_code == 0 and "quote_every on sim:ORDERS" in done.stdout
+    for words, text in (
+        (["synthetic:7", "--queue", "fifo"], "needs a tape that names its orders"),
+        ([str(tmp_path / "orders"), *ours, "--queue", "fif"], "did you mean 'fifo'"),
+        ([str(tmp_path / "orders"), *ours, "--queue", "fifo", "--model", "m.json"], "--queue: expected none"),
+    ):
+        done = CliRunner().invoke(app, ["replay", *words])
+        assert done.exit_code != 0 and text in (done.stderr or done.output)

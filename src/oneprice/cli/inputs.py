@@ -24,6 +24,14 @@ SET = Annotated[
 FEES = Annotated[
     str | None, typer.Option(help="`MAKER_BP,TAKER_BP` for all legs. None: those of the instruments.")
 ]
+QUEUE = Annotated[
+    str | None,
+    typer.Option(
+        "--queue",
+        help="Queue model of every leg: risk_averse (default), prob_log, prob_power, touch, or fifo on tapes that"
+        " name their orders.",
+    ),
+]
 LATENCY = Annotated[float, typer.Option("--latency-ms", help="Order latency each way, milliseconds.")]
 LIMITS = Annotated[list[str] | None, typer.Option("--limit", help="A limit of the gate, name=value; repeat.")]
 SEED = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -150,6 +158,13 @@ def fees_of(text: str | None) -> Any:
         raise ConfigError(f"--fees: expected MAKER_BP,TAKER_BP, got {text!r}; write for example --fees 1,5")
     maker, taker = text.split(",")
     return Fees(maker_bp=maker.strip(), taker_bp=taker.strip())
+
+
+def fills_of(queue: str | None) -> Any:
+    """The fill model with this queue model, None where none was asked for."""
+    from oneprice.execution.venue import FillModel
+
+    return None if queue is None else FillModel(queue=queue)
 
 
 def latency_of(ms: float) -> Any:

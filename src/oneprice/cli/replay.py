@@ -9,6 +9,7 @@ import typer
 
 from oneprice.cli import inputs
 from oneprice.cli.common import JSON, print_json, progress, verb
+from oneprice.core.errors import ConfigError
 
 
 @verb
@@ -21,6 +22,7 @@ def replay(
     days: inputs.DAYS = None,
     fees: inputs.FEES = None,
     latency_ms: inputs.LATENCY = 1.0,
+    queue: inputs.QUEUE = None,
     limits: inputs.LIMITS = None,
     seed: inputs.SEED = 0,
     out: inputs.OUT = None,
@@ -35,12 +37,16 @@ def replay(
 
     Example: oneprice replay tapes --strategy market_making --model quotes.json --out runs/quotes
 
+    Example: oneprice replay tapes --strategy market_making --model quotes.json --queue fifo
+
     Example: oneprice replay tapes --leg spot:BTC-USDT --leg perp:BTC-USDT --fees 1,5 --latency-ms 10
     """
     from oneprice.modes import replay as mode
 
     chosen = inputs.strategy_of(strategy, settings)
     if model is not None and not inputs.is_quoting(chosen):
+        if queue is not None:
+            raise ConfigError("--queue: expected none with a model on closes, which have no queue")
         _of_model(chosen, data, model, fees, limits, seed, out, as_json)
         return
     tapes = inputs.tapes_of(data, legs, days)
@@ -49,6 +55,7 @@ def replay(
         "fees": inputs.fees_of(fees),
         "latency": inputs.latency_of(latency_ms),
         "limits": inputs.limits_of(limits),
+        "fills": inputs.fills_of(queue),
         "seed": seed,
         "fits": fits,
     }
