@@ -25,6 +25,7 @@ from oneprice.core.records import (
     TOP,
     TRADE,
 )
+from oneprice.execution.latency import Latency, constant
 from oneprice.market.synthetic import two_venues
 from oneprice.market.tape import Tape, join_events, make_tape
 from oneprice.modes.replay import replay
@@ -38,9 +39,9 @@ FEES = {"alpha:XYZ-USD": Fees(maker_bp=MAKER_BP, taker_bp=9), "beta:XYZ-USD": Fe
 LIMITS = Limits(orders_per_s=100_000, burst=10_000, venue_orders_per_s=100_000, venue_burst=10_000)
 
 
-def run_on(a: Tape, b: Tape, **parameters: float) -> Run:
+def run_on(a: Tape, b: Tape, latency: Latency = LATENCY, **parameters: float) -> Run:
     chosen = hedged_making(**{"edge_bp": 3.0, "qty": QTY, "limit": 0.2, **parameters})
-    return replay(chosen, [a, b], latency=LATENCY, limits=LIMITS, fees=FEES)
+    return replay(chosen, [a, b], latency=latency, limits=LIMITS, fees=FEES)
 
 
 def sent(run: Run, leg: int, code: int = NEW) -> list[tuple[int, int, int, int]]:
@@ -101,6 +102,20 @@ def test_each_part_of_a_fill_is_hedged_once() -> None:
     run = run_on(tape("alpha", rows), quiet("beta"))
     bought, sold = lots_held(run)
     assert bought >= 4 and sold == -bought
+
+
+@pytest.mark.parametrize("fall", [1, 5])
+def test_a_fill_that_beats_its_cancel_is_hedged(fall: int) -> None:
+    """The other bid falls, the cancel is on its way, and a seller meets our quote first: it is hedged all the same, at
+    once while the price is within the package's band, else by the residual ledger once waiting is over."""
+    rows = [top(i * 10 * MS, 900, 1_100) for i in range(11)]
+    rows += [row(TRADE, 103 * MS, price=950, qty=1_000, side=SELL)]  # at the venue at 102; the cancel is there at 105
+    rows += [top((110 + i * 10) * MS, 900, 1_100) for i in range(20)]
+    b = tape("beta", [top(i * 10 * MS, 1_000 - fall * (i >= 10), 1_001) for i in range(40)])
+    run = run_on(tape("alpha", rows), b, latency=constant(5_000, 5_000))
+    assert next((at, side) for at, side, _, _ in sent(run, 0, CANCEL)) == (100, BUY)
+    bought, sold = lots_held(run)
+    assert bought == 5 and sold == -5 and len(of_kind(run.rows, RESIDUAL_ROW)) == (fall == 5)
 
 
 def test_the_quote_follows_the_other_venue() -> None:
