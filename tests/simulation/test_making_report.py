@@ -29,6 +29,7 @@ from oneprice.risk.limits import Limits
 from oneprice.strategies import hedged_making, market_making
 from oneprice.study.making import Making, making, quoted
 from oneprice.study.making_marks import QUOTE_LIFE, STILL, mid_at, mids, touch_time, venue_touches
+from oneprice.study.report import read_run
 
 TICK, LOT, QTY = 0.1, 0.01, 0.05
 LIMITS = Limits(orders_per_s=100_000, burst=10_000, venue_orders_per_s=100_000, venue_burst=10_000)
@@ -167,6 +168,19 @@ def test_the_report_page_shows_it(tmp_path: Path) -> None:
     assert f"{made.runs[0].break_even_fee_bp:.3f} bp" in page
     (tmp_path / "run" / "making.json").unlink()
     assert "What quoting earned" not in write_report(tmp_path / "run").read_text()
+
+
+def test_a_journal_tells_the_same_as_the_run(tmp_path: Path) -> None:
+    """Read back from its folder the run is measured alike: counts equal, amounts to the last sample."""
+    made = market_making_world(30_000, 5).tapes
+    chosen = market_making(gamma=0.5, k_decay=12.0, warm_s=1.0, qty=0.01, limit=0.05)
+    run = replay(chosen, made, latency=LATENCY, limits=LIMITS, out=tmp_path / "run")
+    first, again = quoted(run, made), quoted(read_run(tmp_path / "run"), made)
+    for name in ("fills", "value", "spread_bp", "markout_bp", "groups", "held", "quoting", "at_touch", "messages"):
+        assert getattr(first, name) == getattr(again, name), name
+    assert first.fills > 50 and again.closes
+    assert again.pnl["fee"] == pytest.approx(first.pnl["fee"], rel=0.02)
+    assert making(chosen, made, run=read_run(tmp_path / "run"), latency=LATENCY, limits=LIMITS, twin=False).runs
 
 
 def test_an_order_by_order_tape_is_quoted_on_with_its_true_queue() -> None:

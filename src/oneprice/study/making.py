@@ -19,12 +19,13 @@ import msgspec
 import numpy as np
 
 from oneprice.core.errors import ConfigError
-from oneprice.core.records import COMMAND, FILL_ROW, SAMPLE
+from oneprice.core.records import CAUSES, COMMAND, FILL_ROW, SAMPLE
 from oneprice.execution.strategy import Strategy
 from oneprice.market.tape import Tape
 from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
 from oneprice.study.making_marks import MARK, STILL, marks, mid_at, mids, touch_time, value_of
+from oneprice.study.report import RunData, cause_table
 
 LAGS_S = (0.1, 1.0, 10.0)
 CURVE_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -108,9 +109,29 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
         return making_table(self)
 
 
-def quoted(run: Run, tapes: Sequence[Tape], *, leg: int = 0, name: str = "as given") -> Quoted:
-    """Measure a finished run against the tape of the leg it quoted on."""
-    return _measured(run, tapes, leg, name)[0]
+class Told(msgspec.Struct, frozen=True):
+    """What is measured of a run, from memory or from its journal."""
+
+    rows: np.ndarray  # ROW[n]
+    events: np.ndarray  # private EVENT[n]
+    pnl: dict[str, float]
+    currency: str
+    closes: bool
+
+
+def told(run: Run | RunData) -> Told:
+    """A finished run, or one read from its journal (`study.report.read_run`)."""
+    if isinstance(run, Run):
+        return Told(run.rows, run.events, run.pnl(), run.report_currency, run.closes() == 0)
+    table = cause_table(run)
+    pnl = dict.fromkeys(CAUSES, 0.0) | {name: table.amount(v) for name, v in table.causes}
+    pnl["total"] = table.amount(table.total)
+    return Told(run.rows, run.events, pnl, table.currency, table.difference == 0)
+
+
+def quoted(run: Run | RunData, tapes: Sequence[Tape], *, leg: int = 0, name: str = "as given") -> Quoted:
+    """Measure a finished run, or one read from its journal, against the tape of the leg it quoted on."""
+    return _measured(told(run), tapes, leg, name)[0]
 
 
 def making(
@@ -118,7 +139,7 @@ def making(
     tapes: Sequence[Tape],
     *,
     twin: bool = True,
-    run: Run | None = None,
+    run: Run | RunData | None = None,
     out: str | Path | None = None,
     **how: Any,
 ) -> Making:
@@ -132,8 +153,8 @@ def making(
     Raises ConfigError for parameters that cannot quote (see `check_quoting`).
     """
     check_quoting(strategy, fitted=bool(how.get("fits")))
-    first = run if run is not None else replay(strategy, tapes, out=out, **how)
-    leg = leg_quoted(strategy, tapes)
+    given = run if run is not None else replay(strategy, tapes, out=out, **how)
+    first, leg = told(given), leg_quoted(strategy, tapes)
     found, lives = _measured(first, tapes, leg, "as given")
     runs = [found]
     if twin and "symmetric" in strategy.names and not strategy.parameters["symmetric"]:
@@ -144,13 +165,13 @@ def making(
         parameters=dict(strategy.parameters),
         leg=tape.instrument.symbol,
         header=dict(tape.header.lines()),
-        currency=first.report_currency,
+        currency=first.currency,
         seconds=_seconds(tape),
         runs=tuple(runs),
         series=_series(first, tape, leg, lives),
         intensity=_intensity(strategy, tape),
     )
-    folder = out if out is not None else first.folder
+    folder = out if out is not None or not isinstance(given, Run) else given.folder
     if folder is not None:
         made.write(folder)
     return made
@@ -183,7 +204,7 @@ def check_quoting(strategy: Strategy, *, fitted: bool = False) -> None:
 
 
 def _measured(
-    run: Run, tapes: Sequence[Tape], leg: int, name: str
+    run: Told, tapes: Sequence[Tape], leg: int, name: str
 ) -> tuple[Quoted, np.ndarray]:
     """What was measured of a run, and its quotes (QUOTE_LIFE)."""
     tape, one = tapes[leg], tapes[leg].instrument
@@ -197,7 +218,7 @@ def _measured(
     seconds = _seconds(tape)
     touch_time(still, lives, int(tape.events["receive_ns"][-1]), shares)
     parts = shares / (seconds * 1e9)
-    pnl = run.pnl()
+    pnl = run.pnl
     traded = _traded(run, tapes)
     gross = pnl["total"] - pnl["fee"] - pnl["tax"]
     messages = int((run.rows["kind"] == COMMAND).sum())
@@ -222,7 +243,7 @@ def _measured(
         at_touch=(float(parts[0, 1]), float(parts[1, 1])),
         held=_held(run, tape, leg),
         groups={k: _groups(x, spread, [later[lag] for lag in LAGS_S], value) for k, x in by.items()},
-        closes=run.closes() == 0,
+        closes=run.closes,
     )
     return found, lives
 
@@ -256,7 +277,7 @@ def _groups(by: np.ndarray, spread: np.ndarray, later: list[np.ndarray], value: 
     return tuple(out)
 
 
-def _traded(run: Run, tapes: Sequence[Tape]) -> float:
+def _traded(run: Told, tapes: Sequence[Tape]) -> float:
     """Value of all fills of all legs, settlement currency."""
     total = 0.0
     for i, tape in enumerate(tapes):
@@ -266,7 +287,7 @@ def _traded(run: Run, tapes: Sequence[Tape]) -> float:
     return total
 
 
-def _held(run: Run, tape: Tape, leg: int) -> dict[str, float]:
+def _held(run: Told, tape: Tape, leg: int) -> dict[str, float]:
     """Mean absolute, deviation and most of the position, weighted by time, underlying units (inverse: contracts)."""
     own = run.rows[(run.rows["kind"] == FILL_ROW) & (run.rows["leg"] == leg)]
     first, last = int(tape.events["receive_ns"][0]), int(tape.events["receive_ns"][-1])
@@ -289,7 +310,7 @@ def _seconds(tape: Tape) -> float:
     return float(stamps[-1] - stamps[0]) * 1e-9
 
 
-def _series(run: Run, tape: Tape, leg: int, lives: np.ndarray) -> dict[str, list[float | None]]:
+def _series(run: Told, tape: Tape, leg: int, lives: np.ndarray) -> dict[str, list[float | None]]:
     """Samples of touch, position and our quotes for plots, at most about SHOWN_POINTS."""
     rows = run.rows[(run.rows["kind"] == SAMPLE) & (run.rows["leg"] == leg)]
     rows = rows[:: max(1, len(rows) // SHOWN_POINTS)]
