@@ -55,11 +55,14 @@ class Treasury(msgspec.Struct, frozen=True, eq=False):
         row = int(np.searchsorted(self.days, at)) - 1
         return row >= 0 and at - int(self.days[row]) <= STALE_DAYS
 
-    def zeros(self, day: Any) -> tuple[np.ndarray, np.ndarray]:
-        """(years, r) of the yields told before a day: nodes float64[n] and rates, continuously compounded."""
+    def zeros(self, day: Any, longest: float = LONGEST_YEARS) -> tuple[np.ndarray, np.ndarray]:
+        """(years, r) of the yields told before a day: nodes float64[n] and rates, continuously compounded.
+
+        `longest` years are asked for: nodes end with the first at or behind it.
+        """
         row = self.par[self.known(day)]
         have = np.isfinite(row)
-        return zeros_of(self.tenors[have], row[have])
+        return zeros_of(self.tenors[have], row[have], longest)
 
     def rate(self, day: Any, years: float) -> float:
         """r(years) by the yields told before a day; flat before the first node and behind the last.
@@ -68,7 +71,7 @@ class Treasury(msgspec.Struct, frozen=True, eq=False):
         """
         if not years >= 0:
             raise ConfigError(f"rate: expected years of 0 or more, got {years}")
-        nodes, r = self.zeros(day)
+        nodes, r = self.zeros(day, years)
         if years <= nodes[0]:
             return float(r[0])
         if years >= nodes[-1]:
@@ -82,8 +85,8 @@ class Treasury(msgspec.Struct, frozen=True, eq=False):
         return (self.rate(day, end) * end - self.rate(day, start) * start) / (end - start)
 
 
-def zeros_of(tenors: np.ndarray, par: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(years, r) of par yields: the bills as they are, then half-yearly nodes up to the longest tenor.
+def zeros_of(tenors: np.ndarray, par: np.ndarray, longest: float = LONGEST_YEARS) -> tuple[np.ndarray, np.ndarray]:
+    """(years, r) of par yields: the bills as they are, then half-yearly nodes up to the tenor asked for.
 
     Raises DataError for no yields, tenors not rising from above 0, a yield of -100 % or less.
     """
@@ -93,10 +96,10 @@ def zeros_of(tenors: np.ndarray, par: np.ndarray) -> tuple[np.ndarray, np.ndarra
     bills = t <= 0.5 + 1e-9
     years = t[bills].tolist()
     log_p = (-np.log1p(y[bills] * t[bills])).tolist()
-    halves = np.arange(0.5, min(float(t[-1]), LONGEST_YEARS) + 1e-9, 0.5)
+    halves = np.arange(0.5, min(float(t[-1]), longest + 0.5) + 1e-9, 0.5)
     annuity, discounts = 0.0, []
-    for at in halves:
-        coupon = 0.5 * float(np.interp(at, t, y))
+    for at, yielded in zip(halves.tolist(), np.interp(halves, t, y).tolist(), strict=True):
+        coupon = 0.5 * yielded
         if at <= 0.5 + 1e-9:
             p = 1.0 / (1.0 + 2.0 * coupon * at)
         else:

@@ -34,7 +34,7 @@ class DayCurves(msgspec.Struct, frozen=True, eq=False):
 
 
 def curve_value(betas: np.ndarray, years: np.ndarray, decay_years: float) -> np.ndarray:
-    """M(t) of betas float64[3] at years float64[...], 0 or more."""
+    """M(t) of betas float64[3] or float64[3, ...] at years float64[...], 0 or more."""
     x = np.maximum(years, 0.0) / decay_years
     near = np.where(x > 1e-10, -np.expm1(-x) / np.where(x > 1e-10, x, 1.0), 1.0 - 0.5 * x)
     return np.asarray(betas[0] + betas[1] * near + betas[2] * (near - np.exp(-x)))

@@ -175,7 +175,7 @@ class StripEstimator:
             one, two = chain.contracts[near], chain.contracts[far]
             start, end = one.years_left(day), two.years_left(day)
             if isinstance(self.rate, Treasury) and not self.rate.covers(day):
-                self._note(f"no yields of the ten days before (first: {day_text(day)}): no relation")
+                self._note(f"no yields were told in the ten days before a fit of {day_text(day)[:7]}: no relation")
                 break
             base = financing(self.rate, day, start, end)
             both = chain.boundary == TWO_SIDED
@@ -283,15 +283,18 @@ def last_prices(windows: Sequence[np.ndarray], ticks: Sequence[float], now_ns: i
     """float64[n]: the mid of each leg's last quote; NaN without one, or with one older than `old_days`."""
     out = np.full(len(windows), np.nan)
     for i, w in enumerate(windows):
-        rows = w[w["kind"] == TOP] if len(w) and w["kind"][-1] != TOP else w
-        if len(rows) and now_ns - int(rows["exchange_ns"][-1]) <= old_days * DAY_NS:
-            out[i] = 0.5 * (int(rows["bid"][-1]) + int(rows["ask"][-1])) * ticks[i]
+        n = len(w) - 1
+        while n >= 0 and int(w["kind"][n]) != TOP:  # an expiry or a status behind the last quote
+            n -= 1
+        if n >= 0 and now_ns - int(w["exchange_ns"][n]) <= old_days * DAY_NS:
+            out[i] = 0.5 * (int(w["bid"][n]) + int(w["ask"][n])) * ticks[i]
     return out
 
 
 def panel_of(windows: Sequence[np.ndarray], tick: float, n_days: int) -> tuple[np.ndarray, np.ndarray]:
     """(days int64[T], mids float64[T, N]) of the last `n_days` days in windows of settlements; NaN: none."""
-    rows = [w[w["kind"] == TOP] for w in windows]
+    recent = [w[-(n_days + 2) :] for w in windows]
+    rows = [w[w["kind"] == TOP] for w in recent]
     stamps = [r["exchange_ns"] // DAY_NS for r in rows]
     days = np.unique(np.concatenate(stamps)) if rows else np.zeros(0, np.int64)
     days = days[-n_days:]

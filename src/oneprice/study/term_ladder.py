@@ -28,6 +28,7 @@ class StripLadder(msgspec.Struct, frozen=True):
     chains: Mapping[str, Chain]
     curves: Mapping[str, DayCurves]
     rate: Rate
+    told: dict[int, float] = {}  # three-month rates by day, as they are asked for
 
     def steps(self, tape: Tape, time_ns: np.ndarray, price: np.ndarray) -> np.ndarray:
         """float64[T - 1, 3] of one contract: carry, carry and roll, and the move of the curve on top."""
@@ -40,20 +41,23 @@ class StripLadder(msgspec.Struct, frozen=True):
             raise DataError(f"ladder of {symbol}: expected a curve for each of its days")
         out = np.zeros((max(len(days) - 1, 0), 3))
         years = (contract.last_trade_day - days) / 365.0
-        for t in range(len(out)):
-            dt = years[t] - years[t + 1]
-            out[t, 0] = price[t] * np.expm1(-self._rate(int(days[t])) * dt) if price[t] > 0 else 0.0
-            old, new = curves.betas[row[t]], curves.betas[row[t + 1]]
-            here, later = (float(curve_value(old, y, curves.decay_years)) for y in (years[t], years[t + 1]))
-            moved = float(curve_value(new, years[t + 1], curves.decay_years))
-            out[t, 1] = later - here if np.isfinite(later - here) else out[t, 0]
-            out[t, 2] = out[t, 1] + (moved - later if np.isfinite(moved - later) else 0.0)
+        if len(out) == 0:
+            return out
+        rates = np.array([self._rate(int(d)) for d in days[:-1]])
+        old, new, u = curves.betas[row[:-1]].T, curves.betas[row[1:]].T, curves.decay_years
+        here, later = curve_value(old, years[:-1], u), curve_value(old, years[1:], u)
+        moved = curve_value(new, years[1:], u) - later
+        out[:, 0] = np.where(price[:-1] > 0, price[:-1] * np.expm1(-rates * -np.diff(years)), 0.0)
+        out[:, 1] = np.where(np.isfinite(later - here), later - here, out[:, 0])
+        out[:, 2] = out[:, 1] + np.where(np.isfinite(moved), moved, 0.0)
         return out
 
     def _rate(self, day: int) -> float:
         if not isinstance(self.rate, Treasury):
             return float(self.rate)
-        return self.rate.rate(day, 0.25) if self.rate.covers(day) else 0.0
+        if day not in self.told:
+            self.told[day] = self.rate.rate(day, 0.25) if self.rate.covers(day) else 0.0
+        return self.told[day]
 
 
 def strip_ladder(panels: Sequence[Settlements], rate: Rate, decay_years: float = DECAY_YEARS) -> StripLadder:

@@ -30,11 +30,12 @@ from oneprice.risk.limits import Limits
 from oneprice.strategies.term_structure import term_structure
 from oneprice.study.term_fit import Costs, Rate, StripEstimator, StripRules
 from oneprice.study.term_ladder import strip_ladder
-from oneprice.study.term_parts import Parts, Trade, term_parts
+from oneprice.study.term_parts import PARTS, Parts, Trade, term_parts
 
 FEES = Fees(maker_bp=0, taker_bp=0, per_lot="2.5")  # a contract and side: exchange and broker, assumed
 CAPITAL = 10_000_000
 LATENCY_US = 1000.0
+NOTES_SHOWN = 12
 MORE_PLACES = 3  # contracts behind those traded, kept for the curve
 
 
@@ -89,17 +90,15 @@ class TermRun(msgspec.Struct, frozen=True, eq=False):
         ]
         lines += [f"  {name:<10}{value:>18,.2f} {unit}" for name, value in d["parts"].items()]
         lines.append(f"  parts sum to the ledger {'exactly' if self.parts.exact else 'NOT: ' + str(self.parts.gaps)}")
-        lines += [
-            f"  {year}  {row['trades']:>4.0f} trades" + "".join(f"  {k} {row[k]:>12,.0f}" for k in (*PARTS_SHOWN, "total"))
-            for year, row in self.by_year().items()
-        ]
+        for year, row in self.by_year().items():
+            told = "".join(f"  {name} {row[name]:>12,.0f}" for name in (*PARTS, "total"))
+            lines.append(f"  {year}  {row['trades']:>4.0f} trades{told}")
         if d["refused"]:
             lines.append("  refused: " + ", ".join(f"{name} {n:,}" for name, n in d["refused"].items()))
-        lines += [f"  {note}" for note in self.notes]
+        lines += [f"  {note}" for note in self.notes[:NOTES_SHOWN]]
+        if len(self.notes) > NOTES_SHOWN:
+            lines.append(f"  and {len(self.notes) - NOTES_SHOWN} more notes")
         return "\n".join(lines)
-
-
-PARTS_SHOWN = ("carry", "roll", "curve", "residual", "cost")
 
 
 def replay_term(
@@ -150,7 +149,7 @@ def replay_term(
         tapes,
         latency=constant(LATENCY_US, LATENCY_US),
         limits=limits or strip_limits(capital),
-        settings=Settings(capital=capital, sample_ns=DAY_NS),
+        settings=Settings(capital=capital, sample_ns=DAY_NS, max_price_ticks=highest_ticks(given)),
         policy=strip_policy(),
         fits=[Fit(estimator=estimator, latency_ns=1, first_ns=first_ns, every_ns=every_days * DAY_NS)],
         seed=seed,
@@ -174,6 +173,11 @@ def nearest(panel: Settlements, places: int) -> Settlements:
 def wide_price(panels: Sequence[Settlements]) -> float:
     """How far beyond a touch an order may fill, beside a share of it: the range of all prices."""
     return float(max(np.nanmax(p.price) - np.nanmin(p.price) for p in panels))
+
+
+def highest_ticks(panels: Sequence[Settlements]) -> int:
+    """Price in ticks up to which the ledger is proved not to overflow: sixteen times the largest settlement."""
+    return int(max(16.0 * np.nanmax(np.abs(p.price)) / p.chain.tick for p in panels))
 
 
 def word_of(panels: Sequence[Settlements], rules: StripRules) -> str:
