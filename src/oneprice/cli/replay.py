@@ -39,10 +39,16 @@ def replay(
 
     Example: oneprice replay tapes --strategy market_making --model quotes.json --queue fifo
 
+    Example: oneprice replay dflong.parquet --strategy term_structure --set root=CL --set expiries=expiry_table.parquet
+    --set rates=treasury.csv --set storage=0.5 --days 2008-10-01..2009-12-31
+
     Example: oneprice replay tapes --leg spot:BTC-USDT --leg perp:BTC-USDT --fees 1,5 --latency-ms 10
     """
     from oneprice.modes import replay as mode
 
+    if strategy == "term_structure":
+        _of_strips(data, settings, (legs, days), fees, limits, seed, out, model, latency_ms, as_json)
+        return
     chosen = inputs.strategy_of(strategy, settings)
     if model is not None and not inputs.is_quoting(chosen):
         if queue is not None:
@@ -113,6 +119,40 @@ def _of_model(
     _tell(run, out, as_json)
 
 
+def _of_strips(
+    data: str, settings: Any, which: Any, fees: str | None, limits: Any, seed: int, out: Path | None,
+    model: Path | None, latency_ms: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Replay relations of futures: strips from a file of settlements, or those of `--model` on tapes."""
+    from oneprice.cli.common import pairs
+    from oneprice.core.errors import ConfigError
+    from oneprice.study import term_cli
+
+    how = {"fees": inputs.fees_of(fees), "seed": seed, "out": out}
+    if Path(data).is_dir() or data.startswith("synthetic"):
+        if model is None:
+            raise ConfigError("replay: term_structure on tapes takes --model relations.json: which legs, which bands")
+        from oneprice.modes import replay as mode
+
+        tapes = inputs.tapes_of(data, *which)
+        how |= {"latency": inputs.latency_of(latency_ms), "limits": inputs.limits_of(limits)}
+        chosen = inputs.strategy_of("term_structure", settings)
+        with progress("replay", quiet=as_json) as tick:
+            run = mode.replay(
+                chosen, tapes, fits=[term_cli.relations_fit(model, tapes)], progress=lambda x: tick(x, 1.0), **how
+            )
+        _tell(run, out, as_json)
+        return
+    first, _, last = (which[1] or "").partition("..")
+    period = (first or None, last or first or None)
+    bounds = inputs.limits_of(limits) if limits else None
+    with progress("replay", quiet=as_json) as tick:
+        done = term_cli.replay_settings(
+            data, pairs(settings, what="--set"), period=period, limits=bounds, progress=lambda x: tick(x, 1.0), **how
+        )
+    _tell(done, out, as_json)
+
+
 def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None) -> None:
     """Print a run, what its quotes earned, and where its journal is."""
     if as_json:
@@ -120,7 +160,7 @@ def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None) -> None:
         name = "race" if told and "leader" in told else "making"
         print_json(run.to_dict() | ({name: told} if told else {}))
         return
-    typer.echo(run.summary())
+    typer.echo(run.summary() if hasattr(run, "summary") else str(run))
     if made is not None:
         typer.echo(f"\n{made}")
     if out is not None:

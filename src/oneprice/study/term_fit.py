@@ -231,7 +231,7 @@ class StripEstimator:
 
     def _cracks(self, prices: np.ndarray, day: int) -> list[Relation]:
         """One a delivery month that all roots of the crack have; a unit is a barrel of the crude."""
-        r, out = self.rules, []
+        r, out = self.rules, list[Relation]()
         missing = [root for root, _ in r.crack if root not in self.chains]
         if missing:
             raise ConfigError(f"crack: expected settlements of {', '.join(n for n, _ in r.crack)}, none of {missing}")

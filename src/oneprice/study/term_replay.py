@@ -171,8 +171,11 @@ def nearest(panel: Settlements, places: int) -> Settlements:
 
 
 def wide_price(panels: Sequence[Settlements]) -> float:
-    """How far beyond a touch an order may fill, beside a share of it: the range of all prices."""
-    return float(max(np.nanmax(p.price) - np.nanmin(p.price) for p in panels))
+    """How far beyond a touch an order may fill, beside a share of it: the range of prices (the smallest of all roots).
+
+    A share alone is nothing where a price is near 0.
+    """
+    return float(min(np.nanmax(p.price) - np.nanmin(p.price) for p in panels))
 
 
 def highest_ticks(panels: Sequence[Settlements]) -> int:

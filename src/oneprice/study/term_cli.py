@@ -1,0 +1,112 @@
+"""`oneprice replay FILE --strategy term_structure`: settlements by the names on a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from oneprice.core.errors import ConfigError, DataError, unknown_name
+from oneprice.core.instruments import Fees
+from oneprice.market.rates import read_treasury
+from oneprice.market.settlements import Settlements, read_chain, read_settlements, read_vix
+from oneprice.modes.fit import Fit
+from oneprice.risk.limits import Limits
+from oneprice.signals.parity.relations import Relation
+from oneprice.strategies.term_structure import term_structure
+from oneprice.study.term_fit import Rate, StripRules, fixed
+from oneprice.study.term_replay import CAPITAL, FEES, TermRun, replay_term, wide_price
+
+FILES = ("root", "expiries", "rates", "roll_days", "every_days", "capital")
+RULES = tuple(n for n in StripRules.__struct_fields__ if n not in ("roll", "crack"))
+
+
+def panels_of(data: str | Path, options: Mapping[str, Any]) -> list[Settlements]:
+    """Settlements of the roots named (`root=CL`, or `root=RB/HO/CL` for a crack) from a file.
+
+    `root=VX` reads a file by contract; all others a file by place and the table `expiries=`.
+    """
+    roots = str(options.get("root", "")).split("/")
+    if not roots[0]:
+        raise ConfigError("replay of settlements: state the root, for example --set root=CL (VX, or RB/HO/CL)")
+    if roots == ["VX"]:
+        return [read_vix(data)]
+    if not options.get("expiries"):
+        raise ConfigError("replay of settlements: state the table of expiries, --set expiries=expiry_table.parquet")
+    for path in (data, str(options["expiries"])):
+        if not Path(path).is_file():
+            raise DataError(f"{path}: no such file")
+    return [read_settlements(data, read_chain(str(options["expiries"]), root)) for root in roots]
+
+
+def rate_of(text: Any) -> Rate:
+    """A rate a year, or Treasury yields from CSV files joined with `+`. Raises ConfigError when nothing is said."""
+    if text is None:
+        raise ConfigError("replay of settlements: state what money costs, --set rates=treasury.csv or --set rates=0.03")
+    if isinstance(text, int | float):
+        return float(text)
+    return read_treasury(*str(text).split("+"))
+
+
+def replay_settings(
+    data: str | Path,
+    options: Mapping[str, Any],
+    *,
+    period: tuple[Any, Any] = (None, None),
+    fees: Fees | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> TermRun:
+    """Replay strips by options: those of FILES, of RULES (fields of `StripRules`), or parameters of the strategy.
+
+    Raises ConfigError for a name that is none of them, and as `replay_term`.
+    """
+    known = (*FILES, *RULES, *term_structure.names)
+    for name in options:
+        if name not in known:
+            raise unknown_name("setting of term_structure", name, list(known))
+    picked: dict[str, Any] = {name: options[name] for name in RULES if name in options}
+    picked["roll"] = {"days": int(options.get("roll_days", 5))}
+    try:
+        rules = msgspec.convert(picked, StripRules, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"settings of strips: {error}") from None
+    panels, rate = panels_of(data, options), rate_of(options.get("rates"))
+    own = {name: options[name] for name in term_structure.names if name in options}
+    filling = {"slip_bp": 5_000.0, "slip_price": wide_price(panels), "participation": 1.0, **own}
+    return replay_term(
+        panels, rules=rules, rate=rate, fees=fees or FEES, strategy=term_structure(**filling), period=period,
+        every_days=int(options.get("every_days", 7)), limits=limits, seed=seed, out=out, progress=progress,
+        capital=float(options.get("capital", CAPITAL)),
+    )  # fmt: skip
+
+
+def read_relations(path: str | Path) -> list[Relation]:
+    """Relations of a JSON file (a list of objects with the fields of `Relation`). Raises DataError for another file."""
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; write a list of relations as JSON")
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=list[Relation])
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise DataError(f"{file}: not a list of relations ({error})") from error
+
+
+def write_relations(relations: list[Relation], path: str | Path) -> Path:
+    """The file that `read_relations` reads."""
+    target = Path(path)
+    target.write_bytes(msgspec.json.format(msgspec.json.encode(relations)))
+    return target
+
+
+def relations_fit(path: str | Path, tapes: list[Any]) -> Fit:
+    """A fit that puts the relations of a file in force from the first moment at which all legs have data."""
+    symbols = [t.instrument.symbol for t in tapes]
+    first = max(int(t.events["receive_ns"][0]) for t in tapes)
+    return Fit(estimator=fixed(read_relations(path), symbols), first_ns=first, every_ns=1 << 61, latency_ns=1)
+
+
