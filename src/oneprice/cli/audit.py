@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,16 +10,36 @@ from oneprice.cli import inputs
 from oneprice.cli.common import JSON, floats, print_json, progress, verb
 
 
+def _fills(tapes: list[Any], horizon: str, rivals: bool, as_json: bool) -> None:
+    """Score the queue models on each tape that names its orders."""
+    from oneprice.study.fill_truth import fill_truth
+
+    found = []
+    with progress("fills", quiet=as_json) as tick:
+        for k, tape in enumerate(tapes):
+            found.append(fill_truth(tape, horizon=horizon, rivals=rivals))
+            tick(k + 1, len(tapes))
+    if as_json:
+        print_json([one.to_dict() for one in found])
+    else:
+        typer.echo("\n\n".join(str(one) for one in found))
+
+
 @verb
 def audit(
     data: inputs.DATA,
     legs: inputs.LEGS = None,
     days: inputs.DAYS = None,
-    fee_bp: Annotated[
-        float | None, typer.Option(help="Taker fee for all legs. None: the instruments'.")
-    ] = None,
+    fee_bp: Annotated[float | None, typer.Option(help="Taker fee for all legs. None: the instruments'.")] = None,
     latency_ms: Annotated[str, typer.Option(help="Latencies to try, milliseconds.")] = "0,1,10,100",
     max_age_ms: Annotated[float, typer.Option(help="A leg older than this is stale.")] = 500.0,
+    fills: Annotated[
+        bool, typer.Option("--fills", help="Prove the fill models on the hidden orders of an L3 tape.")
+    ] = False,
+    horizon: Annotated[str, typer.Option(help="With --fills: left, or rests (see the theory of fills).")] = "left",
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="With --fills: hftbacktest's queue models beside ours.")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """Find every gap between legs of one underlying, classify it, and say what is left net of costs.
@@ -27,7 +47,12 @@ def audit(
     Example: oneprice audit synthetic:7
 
     Example: oneprice audit tapes --fee-bp 5 --latency-ms 0,10,100
+
+    Example: oneprice audit tapes --fills --leg bitstamp:BTCUSD
     """
+    if fills:
+        _fills(inputs.tapes_of(data, legs, days), horizon, rivals, as_json)
+        return
     from oneprice.study.audit import audit as study
 
     tapes = inputs.tapes_of(data, legs, days)
