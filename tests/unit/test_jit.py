@@ -31,10 +31,10 @@ def run(x):
 
 
 def copy_package(tmp_path: Path) -> Path:
-    """A package named oneprice with copies of core/jit.py and core/callee.py, a callee and a caller in own files."""
+    """A package named oneprice with copies of core/jit.py and what it needs, a callee and a caller in own files."""
     root = tmp_path / "oneprice"
     (root / "core").mkdir(parents=True)
-    for name in ("jit.py", "callee.py"):
+    for name in ("jit.py", "callee.py", "lean.py", "lean_typing.py"):
         shutil.copy(Path(jit.__file__).with_name(name), root / "core" / name)
     (root / "__init__.py").write_text("")
     (root / "core" / "__init__.py").write_text("")

@@ -50,14 +50,17 @@ def steps() -> list[tuple[str, Any]]:
     tapes = list(two_venues(SEED, MINUTES).tapes)
     how: dict[str, Any] = {"latency": constant(500, 500), "limits": Limits()}
 
+    def replayed() -> None:
+        replay(cross_market, tapes, **how)
+
     def again() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             replay(cross_market, tapes, out=scratch, **how)
             rerun(scratch, tapes=tapes)
 
     return [
-        ("layers, two processes at a time", lambda: engine_warm(lambda: None)),
+        ("engine, in two processes", lambda: engine_warm(replayed)),
         ("audit", lambda: audit(tapes)),
-        ("simulation and its journal again", again),
+        ("its journal again", again),
         ("live step", lambda: paper(cross_market, tapes, speed=0.0, **how)),
     ]

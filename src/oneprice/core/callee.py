@@ -22,6 +22,10 @@ from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.environment import lookup_environment
 
+from oneprice.core.lean import compiling
+
+ENVIRONMENT = "_ZN08NumbaEnv"
+_bitcode: dict[str, bytes] = {}  # by digest: what many kernels call is held once
 _named: dict[Any, int] = {}
 _identity_of: Any = FunctionIdentity
 _numbered = _identity_of.from_function.__func__
@@ -45,32 +49,88 @@ _identity_of.from_function = classmethod(_identity)
 
 
 class CalleeLibrary(JITCodeLibrary):
-    """The simplified code of a kernel and of all it calls, ready to be linked, never run."""
+    """The simplified code of a kernel and that of all it calls, one module each, ready to be linked, never run."""
+
+    def __init__(self, codegen: Any, name: str) -> None:
+        super().__init__(codegen, name)
+        self.parts: dict[str, bytes] = {}  # digest -> bitcode, what calls before what is called
+        self.environments: dict[str, None] = {}  # names of those its code may look at
+
+    def add_llvm_module(self, module: Any) -> None:
+        """Simplify the functions that are defined here; declarations have nothing to simplify."""
+        module.data_layout = self._codegen._data_layout
+        passes, builder = self._codegen._function_pass_manager()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+        self._final_module.link_in(module)
 
     def finalize(self) -> None:
-        """Link what it calls; leave optimising and emitting to the caller."""
+        """Gather what it calls; leave linking, optimising and emitting to the kernel that Python calls."""
         self._raise_if_finalized()
-        seen: set[Any] = set()
-        for library in self._linking_libraries:
-            if library not in seen:
-                self._reload_init.update(library._reload_init)
-                seen.add(library)
-                self._final_module.link_in(library._get_module_for_linking(), preserve=True)
         self._finalize_dynamic_globals()
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == llvm.Linkage.external:
                 function.linkage = "linkonce_odr"
-        self._shared_module = self._final_module
+        self._add(self._final_module)
+        for library in dict.fromkeys(self._linking_libraries):
+            self._reload_init.update(library._reload_init)
+            self._dynamic_globals += library._dynamic_globals
+            if isinstance(library, CalleeLibrary):
+                gather(self.parts, library.parts)
+                self.environments.update(library.environments)
+            else:
+                self._add(library._get_module_for_linking())
         self._finalized = True
 
-    def serialize_using_object_code(self) -> tuple[str, str, bytes]:
+    def _add(self, module: Any) -> None:
+        bitcode = module.as_bitcode()
+        self.parts.setdefault(sha256(bitcode).hexdigest(), bitcode)
+        for variable in module.global_variables:
+            if variable.name.startswith(ENVIRONMENT):
+                self.environments[variable.name] = None
+
+    def _get_module_for_linking(self) -> Any:
+        self._ensure_finalized()
+        if self._shared_module is None:
+            self._shared_module = llvm.parse_assembly("")
+            link(self._shared_module, self.parts)
+        return self._shared_module
+
+    def serialize_using_object_code(self) -> tuple[str, str, Any]:
         """Bitcode alone; there is no object code."""
         self._ensure_finalized()
-        return (self.name, "callee", self._final_module.as_bitcode())
+        return (self.name, "callee", (self.parts, self.environments))
+
+
+def gather(parts: dict[str, bytes], more: dict[str, bytes]) -> None:
+    """Parts that are not there yet, in their order."""
+    for digest, bitcode in more.items():
+        parts.setdefault(digest, bitcode)
+
+
+def link(module: Any, parts: dict[str, bytes]) -> None:
+    """Link in the order of calls: LLVM takes only what is asked for already."""
+    for bitcode in parts.values():
+        module.link_in(llvm.parse_bitcode(bitcode))
 
 
 class LinkedLibrary(JITCodeLibrary):
-    """A finished program: every kernel linked into it gets its environment (what prints and raises with values)."""
+    """A finished program: all kernels it calls, linked once each.
+
+    Every one of them gets its environment (what prints and raises with values).
+    """
+
+    def finalize(self) -> None:
+        """Link, optimise, emit."""
+        callees = [one for one in self._linking_libraries if isinstance(one, CalleeLibrary)]
+        parts: dict[str, bytes] = {}
+        for library in callees:
+            self._reload_init.update(library._reload_init)
+            gather(parts, library.parts)
+        link(self._final_module, parts)
+        self._linking_libraries = [one for one in self._linking_libraries if one not in callees]
+        super().finalize()
 
     def _finalize_specific(self) -> None:
         super()._finalize_specific()
@@ -84,10 +144,11 @@ class LinkedLibrary(JITCodeLibrary):
 JITCPUCodegen._library_class = LinkedLibrary
 
 
-def _revive(codegen: Any, state: tuple[str, str, bytes]) -> CalleeLibrary:
-    name, _, bitcode = state
+def _revive(codegen: Any, state: tuple[str, str, Any]) -> CalleeLibrary:
+    name, _, (parts, environments) = state
     library = CalleeLibrary(codegen, name)
-    library._final_module = library._shared_module = llvm.parse_bitcode(bitcode)
+    library.parts = {digest: _bitcode.setdefault(digest, bitcode) for digest, bitcode in parts.items()}
+    library.environments = environments
     library._finalized = True
     return library
 
@@ -95,6 +156,16 @@ def _revive(codegen: Any, state: tuple[str, str, bytes]) -> CalleeLibrary:
 class _Impl(CompileResultCacheImpl):
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
         return "callee." + str(super().get_filename_base(fullname, abiflags))
+
+    def reduce(self, made: Any) -> Any:
+        """What is kept of a callee; types written beside the source are not."""
+        made.fndesc.typemap = made.fndesc.calltypes = None
+        found = (lookup_environment(name) for name in made.library.environments)
+        environments = tuple(one for one in found if one is not None and one.can_cache())
+        return (
+            made.library.serialize_using_object_code(), made.fndesc, made.environment, made.signature,
+            made.objectmode, made.lifted, "", made.reload_init, environments,
+        )  # fmt: skip
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:
         libdata, fndesc, env, signature, objectmode, lifted, typeann, reload_init, envs = payload
@@ -141,7 +212,7 @@ def as_callee(kernel: Any, folder: str) -> Any:
         if full is not None:
             return full
         if args not in made:
-            with global_compiler_lock:
+            with global_compiler_lock, compiling():
                 made[args] = _loaded(args) or _made(args)
         return made[args]
 

@@ -25,6 +25,7 @@ import numba
 import numpy as np
 
 from oneprice.core.callee import as_callee
+from oneprice.core.lean import Lean
 
 ROOT = Path(__file__).resolve().parents[1]
 _IMPORT = re.compile(
@@ -157,6 +158,7 @@ def njit(*args: Any, **options: Any) -> Any:
     options.setdefault("cache", True)
     options.setdefault("error_model", "numpy")
     options.setdefault("no_cfunc_wrapper", True)
+    options.setdefault("pipeline_class", Lean)
     options.setdefault("forceinline", False)  # left unsaid, callees inherit it and whole programs are copied
 
     def wrap(function: Callable[..., Any]) -> Any:

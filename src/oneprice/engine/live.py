@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from oneprice.core.address import record_at
 from oneprice.core.arena import sink_of
 from oneprice.core.jit import njit
@@ -42,13 +44,14 @@ def live_step(state: int, event: int, entries: int) -> int:
 @njit
 def simulate_from(state: int, exchange: int, d: Any, merged: Any, streams: Any, entries: Any, n_max: int) -> int:
     """`simulate` on the arenas at two addresses; merged = (tapes, cursor, keys, tree)."""
-    return simulate(state_at(state), exchange_at(exchange), d[0], merged, streams, entries.ctypes.data, n_max)
+    at = np.int64(entries.ctypes.data)  # as in `live_step`: one specialisation of the fold, not two
+    return simulate(state_at(state), exchange_at(exchange), d[0], merged, streams, at, n_max)
 
 
 @njit
 def replay_from(state: int, d: Any, merged: Any, private: Any, entries: Any, n_max: int) -> int:
     """`replay` on the arena at an address."""
-    return replay(state_at(state), d[0], merged, private, entries.ctypes.data, n_max)
+    return replay(state_at(state), d[0], merged, private, np.int64(entries.ctypes.data), n_max)
 
 
 @njit

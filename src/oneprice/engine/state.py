@@ -127,9 +127,16 @@ def build(
         capital=use.capital, report=use.report, fx=use.fx, horizon_ns=use.horizon_ns,
         strategies=[one.name for one in strategies],
     )  # fmt: skip
-    entries = tuple(compile_entry(strategy) for strategy in strategies)
+    entries = _compiled(strategies)
     addresses = np.array([e.address for e in entries], np.int64)
     return Engine(arena, tuple(instruments), tuple(strategies), subscriptions, scales, addresses, entries)
+
+
+def _compiled(strategies: Sequence[Strategy]) -> tuple[Entry, ...]:
+    """Entries of the strategies; a cache without the engine itself is filled now, in two processes."""
+    from oneprice.engine.warm import ensure  # it imports the kernels that take what this file lays out
+
+    return ensure(lambda: tuple(compile_entry(one) for one in strategies))
 
 
 def _legs_of(strategy: Strategy, scales: Scales) -> tuple[int, ...]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oneprice.core.beside import beside
 from oneprice.core.errors import DataError
+from oneprice.core.jit import cache_home, digest_of
+from oneprice.engine.warm import EXECUTION, compile_layers, is_compiled
 from oneprice.strategies.cross_market import cross_market
 from oneprice.study.exhibit_feeds import Feeds, feeds
-from oneprice.study.exhibit_funnel import Funnel, funnel
+from oneprice.study.exhibit_funnel import Funnel, funnel, rehearse
 from oneprice.study.exhibit_world import Traded, traded
 
+STATISTICS = "oneprice.study.demo:compile_statistics"
 Progress = Callable[[float, float], None]
 
 
@@ -82,7 +84,7 @@ def run_demo(
     say(0.0, 1.0)
     found: Feeds | None = None
     missing = ""
-    with _compiling() as compiled:
+    with _compiling() as (engine_ready, statistics_ready):
         try:
             found = feeds()
             speak(str(found))
@@ -91,16 +93,16 @@ def run_demo(
             speak(f"1. not shown: {missing}")
         say(0.2, 1.0)
         second = traded(
-            cross_market, out=folder, ready=compiled, progress=lambda share: say(0.2 + 0.4 * share, 1.0)
+            cross_market, out=folder, ready=engine_ready, progress=lambda share: say(0.2 + 0.4 * share, 1.0)
         )
-    speak(str(second))
-    third: Funnel | None = None
-    try:
-        third = funnel(progress=lambda share: say(0.6 + 0.35 * share, 1.0))
-        speak(str(third))
-    except DataError as error:
-        missing = missing or str(error)
-        speak(f"3. not shown: {error}")
+        speak(str(second))
+        third: Funnel | None = None
+        try:
+            third = funnel(ready=statistics_ready, progress=lambda share: say(0.6 + 0.35 * share, 1.0))
+            speak(str(third))
+        except DataError as error:
+            missing = missing or str(error)
+            speak(f"3. not shown: {error}")
     report = write_report(folder) if write_report else None
     made = Demo(found, missing, second, third, folder, report)
     (folder / "demo.json").write_text(json.dumps(made.to_dict(), indent=1, default=str))
@@ -109,57 +111,34 @@ def run_demo(
 
 
 @contextmanager
-def _compiling() -> Iterator[Callable[[], None]]:
-    """Compile the engine in a second process meanwhile; yields a function that waits for it.
+def _compiling() -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
+    """Compile in a second process meanwhile: half of the engine, then the statistics, as far as the cache lacks them.
 
-    Numba compiles one function at a time in a process; its cache on disk is safe between processes. Should
-    the second process fail, the first compiles by itself.
+    Yields two functions to call before a first replay and before the statistics: the first compiles the other half
+    of the engine here, both wait. Should the second process fail, this one compiles by itself.
     """
-    code = "from oneprice.study.demo import compile_engine; compile_engine()"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    def wait() -> None:
-        child.wait()
+    engine, statistics = not is_compiled(), not _mark().is_file()
+    tasks = [EXECUTION] * engine + [STATISTICS] * statistics
+    with beside(*tasks) if tasks else nullcontext(lambda task: True) as wait:
 
-    try:
-        yield wait
-    finally:
-        if child.poll() is None:
-            child.terminate()
-        child.wait()
+        def engine_ready() -> None:
+            if engine:
+                compile_layers(wait)
+
+        def statistics_ready() -> None:
+            if statistics:
+                wait(STATISTICS)
+
+        yield engine_ready, statistics_ready
 
 
-def compile_engine() -> None:
-    """Replay two quotes a leg, so that the engine lies compiled in the cache."""
-    import tempfile
+def compile_statistics() -> None:
+    """The kernels of exhibit 3."""
+    rehearse()
+    mark = _mark()
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
-    import numpy as np
 
-    from oneprice.core.instruments import Fees, Instrument
-    from oneprice.core.records import EVENT, LAST, TOP
-    from oneprice.engine.warm import warm
-    from oneprice.execution.latency import Latency
-    from oneprice.market.header import Header
-    from oneprice.market.tape import make_tape
-    from oneprice.modes.replay import replay
-
-    rows = np.zeros(2, EVENT)
-    rows["receive_ns"] = rows["exchange_ns"] = 1_700_000_000_000_000_000 + np.array([0, 1_000_000])
-    rows["bid"], rows["ask"], rows["bid_qty"], rows["ask_qty"] = 9_999, 10_001, 10, 10
-    rows["kind"], rows["flag_bits"] = TOP, LAST
-    header = Header("two quotes", "none", "none", "both", "made by hand", "none", 1, False, "made by hand")
-    tapes = []
-    for name in ("a", "b"):
-        one = Instrument(
-            symbol=f"{name}:X",
-            underlying="X",
-            quote="USD",
-            tick="1",
-            lot="0.1",
-            fees=Fees(0, 0),
-            book_log2=10,
-        )
-        tapes.append(make_tape(one, rows.copy(), header=header))
-    with tempfile.TemporaryDirectory() as scratch:
-        warm(lambda: replay(cross_market, tapes, latency=Latency(0, 0), out=scratch))
+def _mark() -> Path:
+    return cache_home() / digest_of(Path(__file__).resolve()) / "statistics.compiled"

@@ -11,13 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from oneprice.core.instruments import Fees
+from oneprice.engine.entry import compile_entry
 from oneprice.market import packs
 from oneprice.market.bars import Ban, moment_ns
 from oneprice.market.prices import Prices
 from oneprice.market.prices_read import time_text
 from oneprice.strategies.stat_arb import stat_arb
-from oneprice.study.power import Power, power_of
+from oneprice.study.power import Power, planted_world, power_of
+from oneprice.study.walk_estimator import Estimator
 from oneprice.study.walk_fit import PairSelection
 from oneprice.study.walk_forward import walk_forward
 from oneprice.study.walk_report import WalkForward
@@ -126,8 +130,26 @@ class Funnel:
         )
 
 
-def funnel(*, progress: Callable[[float], None] | None = None) -> Funnel:
+def rehearse() -> None:
+    """Each step but the replays on a small planted panel, so that its kernels lie compiled in the cache."""
+    world = planted_world(1, 400, 10.0, groups=2, walks=2)
+    panel, strategy = world.prices, stat_arb(wealth=1e6)
+    compile_entry(strategy)
+    costs = np.full(panel.width, 6.0)
+    select = PairSelection(family=world.groups, level=0.99, alpha=ALPHA, least_entry=0.5)
+    estimator = Estimator(panel.symbols, costs, select, strategy, panel, costs, [], 0, len(panel))
+    for slot in select(panel, costs).slots[:1]:
+        select.retest(panel, costs, slot)
+        estimator.fired(panel, slot, 0)
+    power_of(WINDOW_DAYS, HALF_LIVES[0], worlds=1, groups=1, walks=1)
+
+
+def funnel(
+    *, ready: Callable[[], None] | None = None, progress: Callable[[float], None] | None = None
+) -> Funnel:
     """Fetch the stocks, walk forward through them and state the power of the screen.
+
+    `ready` is called before the first number is made (it may wait for kernels that are being compiled elsewhere).
 
     Raises
     ------
@@ -135,6 +157,8 @@ def funnel(*, progress: Callable[[float], None] | None = None) -> Funnel:
         The pack is neither in the cache nor fetchable; the text says what is missing and how to get it.
     """
     prices = packs.prices(STOCKS)
+    if ready is not None:
+        ready()
     ban = Ban(first=BAN_DAYS[0], last=BAN_DAYS[1], symbols=prices.symbols)
     family = {s: name for name, group in SECTORS.items() for s in group}
 
