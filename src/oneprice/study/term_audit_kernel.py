@@ -121,7 +121,8 @@ def confirm(price: Any, key: Any, low: Any, high: Any, states: Any, rule: Any, s
 
     price float64[2, T, N]; key int64[T, N] says which contract stands at a place (-1: none), states one of each; rule
     float64[3]: open, back, confirm (see `features.boundary`). A contract that is above is read at its bid, one that is
-    below at its ask, else at what is beyond the band, else at the mid.
+    below at its ask, else at what is beyond the band, else inside: a wide quote's mid may lie outside, what can be dealt
+    at does not.
     """
     for t in range(key.shape[0]):
         for j in range(key.shape[1]):
@@ -132,7 +133,7 @@ def confirm(price: Any, key: Any, low: Any, high: Any, states: Any, rule: Any, s
             bid, ask = price[0, t, j], price[1, t, j]
             lo, hi = low[t, j], high[t, j]
             s = states[c]
-            x = 0.5 * (bid + ask)
+            x = min(max(0.5 * (bid + ask), lo), hi)
             if s.side > 0 or (s.side == 0 and bid > hi):
                 x = bid
             elif s.side < 0 or (s.side == 0 and ask < lo):
