@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,16 @@ from oneprice.core.records import (
     TOP,
     TRADE,
 )
-from oneprice.market.synthetic import market_making_world
+from oneprice.market.synthetic import market_making_world, two_venues
 from oneprice.market.tape import Tape, join_events, make_tape
 from oneprice.modes.fit import Fit
 from oneprice.modes.paper import paper
 from oneprice.modes.replay import replay
+from oneprice.modes.rerun import rerun
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.signals.quoting.model import pack
-from oneprice.strategies import desk, market_making
+from oneprice.strategies import desk, hedged_making, latency_arb, market_making
 from oneprice.study.making import check_quoting
 
 TICK, LOT, QTY = 0.1, 0.01, 0.05
@@ -346,3 +348,18 @@ def test_reasons_are_told_apart() -> None:
     """The codes of `desk.reason` are distinct: a report can say why there was no quote."""
     codes = [desk.OK, desk.NO_TOUCH, desk.STALE, desk.PAST_HORIZON, desk.NO_VOLATILITY, desk.TOXIC, desk.NO_QUOTE]
     assert len(set(codes)) == len(codes) and desk.OK == 0
+
+
+@pytest.mark.parametrize("name", ["market_making", "hedged_making", "latency_arb"])
+def test_a_journal_folds_to_the_same_commands(name: str, tmp_path: Path) -> None:
+    """What a strategy keeps and asks for follows from its journal alone: rerun gives the same bytes."""
+    world = two_venues(seed=5, minutes=0.5)
+    chosen = {
+        "market_making": market_making(gamma=0.5, k_decay=4.0, warm_s=1.0, gain_ofi=0.01, toxic_burst=5.0),
+        "hedged_making": hedged_making(edge_bp=0.2),
+        "latency_arb": latency_arb(fee_share=0.0, warm=100),
+    }[name]
+    run = replay(chosen, world.tapes, latency=LATENCY, limits=LIMITS, out=tmp_path)
+    assert len(run.commands()) > 10
+    again = rerun(tmp_path, tapes=list(world.tapes))
+    assert again.equal, str(again)

@@ -32,7 +32,7 @@ def facts(run: Quoted) -> list[tuple[str, float, str]]:
         ("P&L", run.net, ",.4f"),
         ("break-even fee, bp a fill", run.break_even_fee_bp, ".3f"),
         ("fee paid, bp a fill", run.fee_paid_bp, ".3f"),
-        ("messages a fill", run.messages_a_fill, ",.1f"),
+        ("quote-to-trade, messages a fill", run.messages_a_fill, ",.1f"),
         ("time with a bid, %", 100.0 * run.quoting[0], ".1f"),
         ("time with an offer, %", 100.0 * run.quoting[1], ".1f"),
         ("bid at the touch, %", 100.0 * run.at_touch[0], ".1f"),
@@ -80,10 +80,10 @@ def making_table(made: Making) -> str:
     ]
     tables = [facts(run) for run in made.runs]
     names = [run.name for run in made.runs] + [NOTHING]
-    lines.append("  " + " " * 28 + "".join(f"{name:>16}" for name in names))
+    lines.append("  " + " " * 32 + "".join(f"{name:>16}" for name in names))
     for i, (what, _, style) in enumerate(tables[0]):
         cells = [written(t[i][1], style) for t in tables] + ["0" if what == "P&L" else "-"]
-        lines.append(f"  {what:<28}" + "".join(f"{c:>16}" for c in cells))
+        lines.append(f"  {what:<32}" + "".join(f"{c:>16}" for c in cells))
     run = made.runs[0]
     for key, title in GROUPED.items():
         groups = run.groups.get(key, ())
