@@ -200,7 +200,14 @@ def demo_exhibits(demo: dict[str, Any] | None) -> list[Exhibit]:
         out.append(
             Exhibit(f"{world['title']} (simulated)", str(world["verdict"]), [], [table], world.get("header"))
         )
-    return out + _funnel(demo.get("funnel") or {})
+    return out + _funnel(demo.get("funnel") or {}) + _orders(demo.get("maker") or {})
+
+
+def _orders(found: dict[str, Any]) -> list[Exhibit]:
+    """Half an hour of single orders."""
+    from oneprice.dashboard.orders_page import orders_exhibits
+
+    return orders_exhibits(found)
 
 
 def _funnel(found: dict[str, Any]) -> list[Exhibit]:

@@ -1,4 +1,4 @@
-"""`oneprice demo`: a gap that looks like money, one that is, and the pairs of twenty real stocks through a funnel."""
+"""`oneprice demo`: a gap that looks like money, one that is, twenty stocks through a funnel, half an hour of single orders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ Progress = Callable[[float, float], None]
 
 @dataclass(frozen=True)
 class Demo:
-    """The exhibits and where their files lie. `missing` says why exhibits 1 and 3 have no data, if they have none."""
+    """The exhibits and where their files lie. `missing` says why exhibits 1 and 3 have no data, if they have none,
+    `no_maker` the same of exhibit 4.
+    """
 
     feeds: Feeds | None
     missing: str
@@ -32,6 +34,8 @@ class Demo:
     funnel: Funnel | None
     folder: Path
     report: Path | None
+    maker: Maker | None = None
+    no_maker: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the exhibits."""
@@ -39,6 +43,7 @@ class Demo:
             "looks_like_money": self.feeds.to_dict() if self.feeds else {"missing": self.missing},
             "is_money": self.traded.to_dict(),
             "funnel": self.funnel.to_dict() if self.funnel else {"missing": self.missing},
+            "maker": self.maker.to_dict() if self.maker else {"missing": self.no_maker},
             "folder": str(self.folder),
             "report": str(self.report) if self.report else None,
         }
@@ -53,12 +58,15 @@ class Demo:
         rows.append(("a gap that is money (simulated)", "no: simulated", self.traded.verdict))
         left = self.funnel.verdict if self.funnel else f"not shown: {self.missing}"
         rows.append(("the pairs of twenty stocks", "no", left))
+        quoted = self.maker.verdict if self.maker else f"not shown: {self.no_maker}"
+        rows.append(("thirty minutes of single orders", "no", quoted))
         return rows
 
     def __str__(self) -> str:
         first = str(self.feeds) if self.feeds else f"1. not shown: {self.missing}"
         last = str(self.funnel) if self.funnel else f"3. not shown: {self.missing}"
-        lines = [first, "", str(self.traded), "", last, "", f"files: {self.folder}"]
+        fourth = str(self.maker) if self.maker else f"4. not shown: {self.no_maker}"
+        lines = [first, "", str(self.traded), "", last, "", fourth, "", f"files: {self.folder}"]
         return "\n".join(lines + ([f"report: {self.report}"] if self.report else []))
 
 
@@ -103,8 +111,16 @@ def run_demo(
         except DataError as error:
             missing = missing or str(error)
             speak(f"3. not shown: {error}")
+    fourth: Maker | None = None
+    no_maker = ""
+    try:
+        fourth = making_exhibit(progress=lambda share: say(0.85 + 0.1 * share, 1.0))
+        speak(str(fourth))
+    except DataError as error:
+        no_maker = str(error)
+        speak(f"4. not shown: {no_maker}")
     report = write_report(folder) if write_report else None
-    made = Demo(found, missing, second, third, folder, report)
+    made = Demo(found, missing, second, third, folder, report, fourth, no_maker)
     (folder / "demo.json").write_text(json.dumps(made.to_dict(), indent=1, default=str))
     say(1.0, 1.0)
     return made
