@@ -1,4 +1,4 @@
-"""`oneprice demo`: a gap that looks like money, one that is, twenty stocks through a funnel, half an hour of single orders."""
+"""`oneprice demo`: a gap that looks like money, one that is, twenty real stocks in a funnel, half an hour of orders."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from oneprice.engine.warm import EXECUTION, compile_layers, is_compiled
 from oneprice.strategies.cross_market import cross_market
 from oneprice.study.exhibit_feeds import Feeds, feeds
 from oneprice.study.exhibit_funnel import Funnel, funnel, rehearse
+from oneprice.study.exhibit_making import Maker, making_exhibit
 from oneprice.study.exhibit_world import Traded, traded
 
 STATISTICS = "oneprice.study.demo:compile_statistics"
@@ -106,7 +107,7 @@ def run_demo(
         speak(str(second))
         third: Funnel | None = None
         try:
-            third = funnel(ready=statistics_ready, progress=lambda share: say(0.6 + 0.35 * share, 1.0))
+            third = funnel(ready=statistics_ready, progress=lambda share: say(0.6 + 0.25 * share, 1.0))
             speak(str(third))
         except DataError as error:
             missing = missing or str(error)
