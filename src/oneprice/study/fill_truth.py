@@ -232,8 +232,9 @@ def _path(ev: Any, probe: Any, offset_ns: int, stop_row: int, how: Any, seed: in
             if e.price == price:
                 ahead -= e.qty
                 traded += e.qty
-            if beyond or (e.price == price and ahead < 0.0):
+            if beyond or math.floor(-ahead + 1e-9) >= 1.0:
                 return e.exchange_ns + offset_ns, n_seen
+            ahead = max(ahead, 0.0)
         elif e.kind == BOOK and e.price == price and e.side == side:
             if e.count == probe.stamp:  # the hidden order's own row: its trades met us, not the others
                 own -= total - e.qty
@@ -258,7 +259,7 @@ def _path(ev: Any, probe: Any, offset_ns: int, stop_row: int, how: Any, seed: in
                     ahead -= gone if draw < share_ahead(model, power, ahead, behind) else 0
                 else:
                     ahead -= gone * share_ahead(model, power, ahead, behind)
-                ahead = min(max(ahead, 0.0), float(now))
+            ahead = min(max(ahead, 0.0), float(now))
             shown, traded = now, 0
     return 0, n_seen
 
