@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oneprice.cli import audit_term as term
 from oneprice.cli import inputs
 from oneprice.cli.common import JSON, floats, print_json, progress, verb
 
@@ -27,12 +28,28 @@ def _fills(tapes: list[Any], horizon: str, rivals: bool, as_json: bool) -> None:
 
 @verb
 def audit(
-    data: inputs.DATA,
+    data: Annotated[
+        str, typer.Argument(help="Folder of tapes, or `synthetic:SEED`; with --family term a file of prices or yields.")
+    ],
     legs: inputs.LEGS = None,
     days: inputs.DAYS = None,
     fee_bp: Annotated[float | None, typer.Option(help="Taker fee for all legs. None: the instruments'.")] = None,
     latency_ms: Annotated[str, typer.Option(help="Latencies to try, milliseconds.")] = "0,1,10,100",
     max_age_ms: Annotated[float, typer.Option(help="A leg older than this is stale.")] = 500.0,
+    family: term.FAMILY = "gaps",
+    root: term.ROOT = None,
+    expiry: term.EXPIRY = None,
+    rates: term.RATES = None,
+    rate: term.RATE = None,
+    storage: term.STORAGE = None,
+    lease: term.LEASE = 0.0,
+    spreads_bp: term.SPREADS = "50,25",
+    places: term.PLACES = 36,
+    boundary: term.BOUNDARY = None,
+    confirm: term.CONFIRM = 2,
+    observed: term.OBSERVED = False,
+    day: term.DAY = None,
+    page: term.PAGE = None,
     fills: Annotated[
         bool, typer.Option("--fills", help="Prove the fill models on the hidden orders of an L3 tape.")
     ] = False,
@@ -49,7 +66,24 @@ def audit(
     Example: oneprice audit tapes --fee-bp 5 --latency-ms 0,10,100
 
     Example: oneprice audit tapes --fills --leg bitstamp:BTCUSD
+
+    With --family term the argument is a file: settlements of futures, VIX futures, minute quotes of futures or of
+    perpetuals with their spot, Treasury yields (CSV), or pack:futures_settlements_1d. Each contract is held against
+    the carry of those before it.
+
+    Example: oneprice audit pack:futures_settlements_1d --family term --root CL --page cl.html
+
+    Example: oneprice audit dflong.parquet --family term --root NG --rates treasury.csv --storage 0.05 --day 2020-04-20
+
+    Example: oneprice audit gold.parquet --family term --root GC --rate 0.001 --json
     """
+    if term.is_term(family):
+        term.audit_term(
+            data, root=root, expiry=expiry, rates=rates, rate=rate, storage=storage, lease=lease, spreads=spreads_bp,
+            places=places, boundary=boundary, confirm=confirm, observed=observed, fee_bp=fee_bp, day=day, page=page,
+            as_json=as_json,
+        )  # fmt: skip
+        return
     if fills:
         _fills(inputs.tapes_of(data, legs, days), horizon, rivals, as_json)
         return
