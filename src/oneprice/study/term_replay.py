@@ -35,6 +35,8 @@ from oneprice.study.term_parts import PARTS, Parts, Trade, term_parts
 FEES = Fees(maker_bp=0, taker_bp=0, per_lot="2.5")  # a contract and side: exchange and broker, assumed
 CAPITAL = 10_000_000
 LATENCY_US = 1000.0
+WIDE_TICKS = 20_000
+MOST_TICKS = 1_000_000  # a price up to which the ledger is proved not to overflow
 NOTES_SHOWN = 12
 MORE_PLACES = 3  # contracts behind those traded, kept for the curve
 
@@ -149,7 +151,7 @@ def replay_term(
         tapes,
         latency=constant(LATENCY_US, LATENCY_US),
         limits=limits or strip_limits(capital),
-        settings=Settings(capital=capital, sample_ns=DAY_NS, max_price_ticks=highest_ticks(given)),
+        settings=Settings(capital=capital, sample_ns=DAY_NS, max_price_ticks=MOST_TICKS),
         policy=strip_policy(),
         fits=[Fit(estimator=estimator, latency_ns=1, first_ns=first_ns, every_ns=every_days * DAY_NS)],
         seed=seed,
@@ -171,16 +173,11 @@ def nearest(panel: Settlements, places: int) -> Settlements:
 
 
 def wide_price(panels: Sequence[Settlements]) -> float:
-    """How far beyond a touch an order may fill, beside a share of it: the range of prices (the smallest of all roots).
+    """How far beyond a touch an order may fill, beside a share of it, which is nothing where a price is near 0.
 
-    A share alone is nothing where a price is near 0.
+    In ticks and never by the prices of the file: a limit that knew them would look ahead.
     """
-    return float(min(np.nanmax(p.price) - np.nanmin(p.price) for p in panels))
-
-
-def highest_ticks(panels: Sequence[Settlements]) -> int:
-    """Price in ticks up to which the ledger is proved not to overflow: sixteen times the largest settlement."""
-    return int(max(16.0 * np.nanmax(np.abs(p.price)) / p.chain.tick for p in panels))
+    return min(WIDE_TICKS * p.chain.tick for p in panels)
 
 
 def word_of(panels: Sequence[Settlements], rules: StripRules) -> str:
