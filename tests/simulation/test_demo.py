@@ -97,6 +97,8 @@ def test_demo_without_packs_still_shows_the_second(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(demo, "feeds", missing)
     monkeypatch.setattr(demo, "funnel", none_either)
+    monkeypatch.setattr(demo, "making_exhibit", none_either)
+    monkeypatch.setattr(demo, "term_exhibit", none_either)
     monkeypatch.setattr(
         demo, "traded", lambda *a, **k: traded(cross_market, out=k["out"], ready=k["ready"], minutes=1.0)
     )
@@ -108,5 +110,7 @@ def test_demo_without_packs_still_shows_the_second(tmp_path: Path, monkeypatch: 
     text = json.loads((tmp_path / "demo.json").read_text())
     assert text["looks_like_money"] == {"missing": made.missing}
     assert text["is_money"]["run"]["closes_exactly"] is True
-    assert text["funnel"] == {"missing": made.missing} and "not shown" in told[-1]
-    assert [row[1] for row in made.summary()] == ["no", "no: simulated", "no"]
+    assert text["funnel"] == {"missing": made.missing} and told[-3].startswith("3. not shown")
+    assert text["maker"] == {"missing": made.no_maker} and told[-2].startswith("4. not shown")
+    assert text["term"] == {"missing": made.no_term} and told[-1].startswith("5. not shown")
+    assert [row[1] for row in made.summary()] == ["no", "no: simulated", "no", "no", "no"]

@@ -200,7 +200,10 @@ def demo_exhibits(demo: dict[str, Any] | None) -> list[Exhibit]:
         out.append(
             Exhibit(f"{world['title']} (simulated)", str(world["verdict"]), [], [table], world.get("header"))
         )
-    return out + _funnel(demo.get("funnel") or {}) + _orders(demo.get("maker") or {})
+    from oneprice.dashboard.term_page import exhibit_of
+
+    shown = out + _funnel(demo.get("funnel") or {}) + _orders(demo.get("maker") or {})
+    return shown + exhibit_of(demo.get("term") or {})
 
 
 def _orders(found: dict[str, Any]) -> list[Exhibit]:

@@ -200,7 +200,8 @@ def exhibit_of(found: dict[str, Any]) -> list[Exhibit]:
         [Line("second contract over the first, less financing", time_ns, value)],
         levels=[(f"assumed storage {found['storage']:g}", float(found["storage"]))], zero=True,
     )  # fmt: skip
-    cut = slice(max(len(spread) - int(found["event_rows"]), 0), None)
+    low, high = found["event_window"]
+    cut = np.array([low <= d <= high for d in h["day"]])
     second = Plot(
         "spread around 20 April 2020", "USD a barrel", [Line("second less first contract", time_ns[cut], spread[cut])],
         zero=True, height=220.0,

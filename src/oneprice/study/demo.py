@@ -1,4 +1,6 @@
-"""`oneprice demo`: a gap that looks like money, one that is, twenty real stocks in a funnel, half an hour of orders."""
+"""`oneprice demo`: a gap that looks like money, one that is, twenty real stocks in a funnel, half an hour of orders,
+and a curve of oil beyond full carry.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,8 @@ from oneprice.strategies.cross_market import cross_market
 from oneprice.study.exhibit_feeds import Feeds, feeds
 from oneprice.study.exhibit_funnel import Funnel, funnel, rehearse
 from oneprice.study.exhibit_making import Maker, making_exhibit
+from oneprice.study.exhibit_term import TITLE as TERM_TITLE
+from oneprice.study.exhibit_term import TermExhibit, term_exhibit
 from oneprice.study.exhibit_world import Traded, traded
 
 STATISTICS = "oneprice.study.demo:compile_statistics"
@@ -26,7 +30,7 @@ Progress = Callable[[float, float], None]
 @dataclass(frozen=True)
 class Demo:
     """The exhibits and where their files lie. `missing` says why exhibits 1 and 3 have no data, if they have none,
-    `no_maker` the same of exhibit 4.
+    `no_maker` and `no_term` the same of exhibits 4 and 5.
     """
 
     feeds: Feeds | None
@@ -37,6 +41,8 @@ class Demo:
     report: Path | None
     maker: Maker | None = None
     no_maker: str = ""
+    term: TermExhibit | None = None
+    no_term: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the exhibits."""
@@ -45,6 +51,7 @@ class Demo:
             "is_money": self.traded.to_dict(),
             "funnel": self.funnel.to_dict() if self.funnel else {"missing": self.missing},
             "maker": self.maker.to_dict() if self.maker else {"missing": self.no_maker},
+            "term": self.term.to_dict() if self.term else {"missing": self.no_term},
             "folder": str(self.folder),
             "report": str(self.report) if self.report else None,
         }
@@ -61,13 +68,15 @@ class Demo:
         rows.append(("the pairs of twenty stocks", "no", left))
         quoted = self.maker.verdict if self.maker else f"not shown: {self.no_maker}"
         rows.append(("thirty minutes of single orders", "no", quoted))
+        rows.append((TERM_TITLE, "no", self.term.verdict if self.term else f"not shown: {self.no_term}"))
         return rows
 
     def __str__(self) -> str:
         first = str(self.feeds) if self.feeds else f"1. not shown: {self.missing}"
         last = str(self.funnel) if self.funnel else f"3. not shown: {self.missing}"
         fourth = str(self.maker) if self.maker else f"4. not shown: {self.no_maker}"
-        lines = [first, "", str(self.traded), "", last, "", fourth, "", f"files: {self.folder}"]
+        fifth = str(self.term) if self.term else f"5. not shown: {self.no_term}"
+        lines = [first, "", str(self.traded), "", last, "", fourth, "", fifth, "", f"files: {self.folder}"]
         return "\n".join(lines + ([f"report: {self.report}"] if self.report else []))
 
 
@@ -115,13 +124,21 @@ def run_demo(
     fourth: Maker | None = None
     no_maker = ""
     try:
-        fourth = making_exhibit(progress=lambda share: say(0.85 + 0.1 * share, 1.0))
+        fourth = making_exhibit(progress=lambda share: say(0.85 + 0.08 * share, 1.0))
         speak(str(fourth))
     except DataError as error:
         no_maker = str(error)
         speak(f"4. not shown: {no_maker}")
+    fifth: TermExhibit | None = None
+    no_term = ""
+    try:
+        fifth = term_exhibit()
+        speak(str(fifth))
+    except DataError as error:
+        no_term = str(error)
+        speak(f"5. not shown: {no_term}")
     report = write_report(folder) if write_report else None
-    made = Demo(found, missing, second, third, folder, report, fourth, no_maker)
+    made = Demo(found, missing, second, third, folder, report, fourth, no_maker, fifth, no_term)
     (folder / "demo.json").write_text(json.dumps(made.to_dict(), indent=1, default=str))
     say(1.0, 1.0)
     return made
