@@ -35,7 +35,7 @@ from oneprice.study.term_parts import PARTS, Parts, Trade, term_parts
 FEES = Fees(maker_bp=0, taker_bp=0, per_lot="2.5")  # a contract and side: exchange and broker, assumed
 CAPITAL = 10_000_000
 LATENCY_US = 1000.0
-WIDE_TICKS = 20_000
+WIDE_TICKS = 2_000
 MOST_TICKS = 1_000_000  # a price up to which the ledger is proved not to overflow
 NOTES_SHOWN = 12
 MORE_PLACES = 3  # contracts behind those traded, kept for the curve
