@@ -80,6 +80,7 @@ def test_parts_are_chosen_by_group_or_name() -> None:
     assert len(set(every)) == len(every) and not set(every) & set(bench.GROUPS)
     assert list(bench.chosen()) == every
     assert list(bench.chosen(["scale", "filters", "filters"])) == ["filters", "scale"]
+    assert list(bench.chosen(["microstructure"])) == ["making", "orders", "features", "calibration"]
     assert list(bench.chosen(["statistics", "grid", "rows"])) == ["rows", *bench.GROUPS["statistics"]]
     with pytest.raises(ConfigError, match=r"'statistic'.*captures.*engine.*statistics.*mean 'statistics'"):
         bench.chosen(["grid", "statistic"])

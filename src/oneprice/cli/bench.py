@@ -16,7 +16,9 @@ from oneprice.cli.common import EXIT_FAIL, JSON, print_json, print_table, progre
 def bench(
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="engine, statistics, or one of their parts (see the guide); repeat. None: all."),
+        typer.Option(
+            "--only", help="engine, statistics, microstructure or one of their parts (see the guide); repeat. None: all."
+        ),
     ] = None,
     rows: Annotated[int, typer.Option(help="Simulated market rows of the comparison.")] = 5_000_000,
     repeats: Annotated[int, typer.Option(help="Interleaved repeats; medians are reported.")] = 3,
@@ -31,7 +33,7 @@ def bench(
 
     Example: oneprice bench --quick
 
-    Example: oneprice bench --only statistics --repeats 5
+    Example: oneprice bench --only statistics --only microstructure --repeats 5
     """
     from oneprice.core.errors import ConfigError
     from oneprice.study import bench as study

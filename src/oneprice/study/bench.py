@@ -1,7 +1,8 @@
 """Benchmarks: every figure is measured in one run with interleaved repeats, as a ratio wherever there is one to take.
 
 The parts of the engine are timed by the clock: absolute times depend on the machine and on what else it does, and
-bounds on them are those of an idle machine. The parts of statistics are timed in processor seconds at equal results.
+bounds on them are those of an idle machine. Statistics and
+microstructure are timed in processor seconds, comparisons at equal results.
 """
 
 from __future__ import annotations
@@ -114,6 +115,34 @@ def scale(s: Sizes) -> list[Figure]:
     return scale_figures(QUICK_SERIES if s.quick else SERIES)
 
 
+def making(s: Sizes) -> list[Figure]:
+    """Avellaneda-Stoikov quoting at every event beside hftbacktest, on simulated rows and on Binance captures."""
+    from oneprice.study.bench_making import making_bench
+
+    return making_bench(s.data, s.part, s.repeats)
+
+
+def orders(s: Sizes) -> list[Figure]:
+    """A tape of single orders in the true queue beside the same market as depth; the table of orders."""
+    from oneprice.study.bench_orders import QUICK_ROWS, order_figures
+
+    return order_figures(min(s.part, QUICK_ROWS) if s.quick else s.part, s.repeats)
+
+
+def features(s: Sizes) -> list[Figure]:
+    """What each microstructure feature costs over a plain pass."""
+    from oneprice.study.bench_micro import QUICK_RECORDS, RECORDS, micro_figures
+
+    return micro_figures(s.repeats, records=QUICK_RECORDS if s.quick else RECORDS)
+
+
+def calibration(s: Sizes) -> list[Figure]:
+    """The intensity beside statsmodels, exact quotes beside scipy, the quoting world beside numpy."""
+    from oneprice.study.bench_quoting import quoting_figures
+
+    return quoting_figures(repeats=s.repeats)
+
+
 Part = Callable[[Sizes], list[Figure]]
 GROUPS: dict[str, dict[str, Part]] = {
     "engine": {
@@ -130,6 +159,12 @@ GROUPS: dict[str, dict[str, Part]] = {
         "reversion": reversion,
         "grid": grid,
         "scale": scale,
+    },
+    "microstructure": {
+        "making": making,
+        "orders": orders,
+        "features": features,
+        "calibration": calibration,
     },
 }
 

@@ -36,7 +36,7 @@ from oneprice.study.bench_engine import plain_pass
 from oneprice.study.bench_time import MOST, Figure, interleaved, thread_timed
 
 MOST_RATIO = 25.0
-RECORDS = 400_000
+RECORDS, QUICK_RECORDS = 400_000, 100_000
 FOLDS: tuple[Fold, ...] = (
     ofi.FOLD, mlofi.FOLD, trade_imbalance.FOLD, imbalance.FOLD, microprice.FOLD, microprice_fitted.FOLD, realised.FOLD,
     bipower.FOLD, tick_garch.FOLD, hawkes.FOLD, queue_race.FOLD, hayashi_yoshida.FOLD, vpin.FOLD,
