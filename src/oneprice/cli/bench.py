@@ -17,7 +17,7 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            "--only", help="engine, statistics, microstructure or one of their parts (see the guide); repeat. None: all."
+            "--only", help="engine, statistics, microstructure or a part of them (see the guide); repeat. Without: all."
         ),
     ] = None,
     rows: Annotated[int, typer.Option(help="Simulated market rows of the comparison.")] = 5_000_000,

@@ -18,12 +18,13 @@ from oneprice.engine.warm import EXECUTION, compile_layers, is_compiled
 from oneprice.strategies.cross_market import cross_market
 from oneprice.study.exhibit_feeds import Feeds, feeds
 from oneprice.study.exhibit_funnel import Funnel, funnel, rehearse
-from oneprice.study.exhibit_making import Maker, making_exhibit
+from oneprice.study.exhibit_making import Maker, making_exhibit, rehearse_maker
 from oneprice.study.exhibit_term import TITLE as TERM_TITLE
 from oneprice.study.exhibit_term import TermExhibit, term_exhibit
 from oneprice.study.exhibit_world import Traded, traded
 
 STATISTICS = "oneprice.study.demo:compile_statistics"
+MAKER = "oneprice.study.demo:compile_maker"
 Progress = Callable[[float, float], None]
 
 
@@ -102,7 +103,7 @@ def run_demo(
     say(0.0, 1.0)
     found: Feeds | None = None
     missing = ""
-    with _compiling() as (engine_ready, statistics_ready):
+    with _compiling() as (engine_ready, ready):
         try:
             found = feeds()
             speak(str(found))
@@ -116,19 +117,19 @@ def run_demo(
         speak(str(second))
         third: Funnel | None = None
         try:
-            third = funnel(ready=statistics_ready, progress=lambda share: say(0.6 + 0.25 * share, 1.0))
+            third = funnel(ready=lambda: ready(STATISTICS), progress=lambda share: say(0.6 + 0.25 * share, 1.0))
             speak(str(third))
         except DataError as error:
             missing = missing or str(error)
             speak(f"3. not shown: {error}")
-    fourth: Maker | None = None
-    no_maker = ""
-    try:
-        fourth = making_exhibit(progress=lambda share: say(0.85 + 0.08 * share, 1.0))
-        speak(str(fourth))
-    except DataError as error:
-        no_maker = str(error)
-        speak(f"4. not shown: {no_maker}")
+        fourth: Maker | None = None
+        no_maker = ""
+        try:
+            fourth = making_exhibit(ready=lambda: ready(MAKER), progress=lambda share: say(0.85 + 0.08 * share, 1.0))
+            speak(str(fourth))
+        except DataError as error:
+            no_maker = str(error)
+            speak(f"4. not shown: {no_maker}")
     fifth: TermExhibit | None = None
     no_term = ""
     try:
@@ -145,34 +146,45 @@ def run_demo(
 
 
 @contextmanager
-def _compiling() -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
-    """Compile in a second process meanwhile: half of the engine, then the statistics, as far as the cache lacks them.
+def _compiling() -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """Compile in a second process meanwhile: half of the engine, then other exhibits, as far as the cache lacks them.
 
-    Yields two functions to call before a first replay and before the statistics: the first compiles the other half
-    of the engine here, both wait. Should the second process fail, this one compiles by itself.
+    Yields two functions to call before a first replay and before an exhibit (with its task): the first compiles the
+    other half of the engine here, both wait. Should the second process fail, this one compiles by itself.
     """
-    engine, statistics = not is_compiled(), not _mark().is_file()
-    tasks = [EXECUTION] * engine + [STATISTICS] * statistics
+    engine = not is_compiled()
+    others = [task for task in (STATISTICS, MAKER) if not _mark(task).is_file()]
+    tasks = [EXECUTION] * engine + others
     with beside(*tasks) if tasks else nullcontext(lambda task: True) as wait:
 
         def engine_ready() -> None:
             if engine:
                 compile_layers(wait)
 
-        def statistics_ready() -> None:
-            if statistics:
-                wait(STATISTICS)
+        def ready(task: str) -> None:
+            if task in others:
+                wait(task)
 
-        yield engine_ready, statistics_ready
+        yield engine_ready, ready
 
 
 def compile_statistics() -> None:
     """The kernels of exhibit 3."""
     rehearse()
-    mark = _mark()
+    _done(STATISTICS)
+
+
+def compile_maker() -> None:
+    """The kernels of exhibit 4."""
+    rehearse_maker()
+    _done(MAKER)
+
+
+def _done(task: str) -> None:
+    mark = _mark(task)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
 
 
-def _mark() -> Path:
-    return cache_home() / digest_of(Path(__file__).resolve()) / "statistics.compiled"
+def _mark(task: str) -> Path:
+    return cache_home() / digest_of(Path(__file__).resolve()) / f"{task.partition(':')[2]}d"

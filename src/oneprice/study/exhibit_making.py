@@ -16,6 +16,7 @@ import numpy as np
 from oneprice.core.errors import DataError
 from oneprice.core.instruments import Fees
 from oneprice.core.records import BOOK, CLEAR, FILL_ROW, NO_PRICE, TRADE
+from oneprice.engine.entry import compile_entry
 from oneprice.execution.latency import Latency
 from oneprice.execution.strategy import Strategy
 from oneprice.execution.venue import FillModel
@@ -106,11 +107,27 @@ class Maker(msgspec.Struct, frozen=True, kw_only=True):
         return f"4. {TITLE}\n\n{maker_text(self)}\n\n  {self.verdict}"
 
 
+def rehearse_maker() -> None:
+    """Each step but the replays, on little of the pack, so that its kernels lie compiled in the cache."""
+    tape = packs.orders_tape(ORDERS)
+    compile_entry(_minds())
+    calibrate(tape)
+    venue_touches(tape)
+    fill_truth(tape, least_life_s=LEAST_LIFE_S, most=20)
+    queue_probes(tape, every_s=PROBE_LIFE_S, life_s=PROBE_LIFE_S, models=["fifo"])
+
+
+def _minds() -> Strategy:
+    """Quotes that join a touch one tick wide, but for the fee, which they mind."""
+    return market_making(gamma=GAMMA, k_decay=K_DECAY, arrivals_per_s=ARRIVALS_PER_S, qty=QTY, limit=LIMIT)
+
+
 def making_exhibit(
     tape: Tape | None = None,
     *,
     fees: Fees = BASE_TIER,
     strategy: Strategy | None = None,
+    ready: Callable[[], None] | None = None,
     progress: Progress | None = None,
 ) -> Maker:
     """Quote on the tape of single orders and say what it can carry; the default is the pack's half hour.
@@ -118,6 +135,7 @@ def making_exhibit(
     Parameters
     ----------
     tape : one that names its orders. fees : of the venue, bp of value. strategy : of quotes that mind the fee.
+    ready : called before the first number is made (it may wait for kernels that are being compiled elsewhere).
     progress : called with the share done.
 
     Raises
@@ -129,12 +147,12 @@ def making_exhibit(
     """
     say = progress or (lambda share: None)
     notes: dict[str, int] = {}
+    if ready is not None:
+        ready()
     found = tape if tape is not None else packs.orders_tape(ORDERS, notes=notes)
     say(0.3)
     fit = calibrate(found)
-    minds = strategy or market_making(
-        gamma=GAMMA, k_decay=K_DECAY, arrivals_per_s=ARRIVALS_PER_S, qty=QTY, limit=LIMIT
-    )
+    minds = strategy or _minds()
     one_way = round(LATENCY_MS * 1e6)
     how: dict[str, Any] = {"latency": Latency(one_way, one_way), "fees": fees, "fills": FillModel(queue="fifo")}
     kept = quoted(replay(minds, [found], **how), [found], name="minds the fee")
