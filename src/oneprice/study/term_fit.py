@@ -333,11 +333,12 @@ def carry_relation(
 def perpetual_relation(
     spot: str, perpetual: str, *, funding_a_year: float, rates: tuple[float, float],
     asset_rates: tuple[float, float] = (0.0, 0.0), qty: float, cost_share: float, hold_years: float,
-    confirm: int = 2, apart_ns: int = 0,
+    cost: float = 0.0, confirm: int = 2, apart_ns: int = 0,
 ) -> Relation:  # fmt: skip
     """A spot and a perpetual whose long pays `funding_a_year` times the premium a year (1095: each 8 hours).
 
-    `cost_share` of the notional for the four trades, spread over `hold_years`: the ratios hold all costs.
+    `cost_share` of the notional for the four trades is spread over `hold_years` of funding; `cost`, money a unit, is
+    asked of the price itself. Who may be out tomorrow, when the price is back, charges all of it as `cost`.
     """
     if not (hold_years > 0 and cost_share >= 0):
         raise ConfigError(
@@ -349,8 +350,8 @@ def perpetual_relation(
     if not math.isfinite(high):
         raise ConfigError(f"perpetual: funding {funding_a_year} a year cannot hold a price against {spread:g} a year")
     return Relation(
-        kind="perpetual", symbols=(spot, perpetual), qty=qty, growth_low=low, growth_high=high, confirm=confirm,
-        apart_ns=apart_ns,
+        kind="perpetual", symbols=(spot, perpetual), qty=qty, growth_low=low, growth_high=high, cost=cost,
+        confirm=confirm, apart_ns=apart_ns,
     )  # fmt: skip
 
 

@@ -47,16 +47,17 @@ class TermRun(msgspec.Struct, frozen=True, eq=False):
     run: Run
     parts: Parts
     tapes: tuple[Tape, ...]
-    rules: StripRules
+    rules: StripRules | None  # None: the relations were given
     word: str
     notes: tuple[str, ...]
+    kind: str
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: figures of the run, totals by part, trades."""
         closed = [t for t in self.parts.trades if not t.open]
         return {
             **self.run.to_dict(),
-            "kind": self.rules.kind,
+            "kind": self.kind,
             "word": self.word,
             "parts": self.parts.totals(),
             "parts_close_exactly": self.parts.exact,
@@ -86,7 +87,7 @@ class TermRun(msgspec.Struct, frozen=True, eq=False):
     def __str__(self) -> str:
         d, unit = self.to_dict(), self.parts.currency
         lines = [
-            f"term_structure, {self.rules.kind} ({self.word}): {len(self.tapes)} contracts, {d['fills']:,} fills, "
+            f"term_structure, {self.kind} ({self.word}): {len(self.tapes)} legs, {d['fills']:,} fills, "
             f"{d['trades']:,} trades, state {d['halt']}",
             f"  no P&L is claimed: {d['claim_why']}",
         ]
@@ -162,7 +163,7 @@ def replay_term(
     notes = [f"{e.symbol}: {e.reason}" for panel in given for e in panel.excluded]
     notes += [text for panel in given for text in panel.chain.notes]
     notes += [f"{text} ({n} times)" if n > 1 else text for text, n in estimator.notes.items()]
-    return TermRun(run, parts, tuple(tapes), rules, word_of(given, rules), tuple(notes))
+    return TermRun(run, parts, tuple(tapes), rules, word_of(given, rules), tuple(notes), rules.kind)
 
 
 def nearest(panel: Settlements, places: int) -> Settlements:
