@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from engine_kit import LATENCY, MS, START, S, memory_of, of_kind, steady
 from making_kit import exponential_tape
+from oneprice.cli import fit_making
 from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.records import COMMAND, GAP, MODEL, NEW, TOP
+from oneprice.dashboard.making_page import making_page
 from oneprice.market.tape import Tape, make_tape, write_tape
 from oneprice.modes.fit import Fit
 from oneprice.modes.replay import replay
@@ -166,12 +168,27 @@ def test_the_verb_writes_a_model_that_is_put_in_force(planted: Tape, tmp_path: P
     assert found.fit(0).first_ns == found.fit_ns and found.fit(found.fit_ns + 5).first_ns == found.fit_ns + 5
     first = call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--first", "300s", "--out", str(model))
     assert first.exit_code == 0 and read_quoting(model).fit_ns <= START + 301 * S
+    assert int(first.output.partition(" bars of 1 s")[0].split()[-1]) <= 301, "the same rows as the fit, none later"
     run = call("replay", str(tmp_path / "tapes"), "--strategy", "market_making", "--model", str(model), "--json",
                *(f"--set={k}={v}" for k, v in MAKER.items() if k != "k_decay"))  # fmt: skip
     assert run.exit_code == 0, run.output
     assert json.loads(run.stdout)["closes_exactly"]
     told = call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--json")
     assert json.loads(told.stdout)["parts"]["intensity"]["k_decay"] == found.values["k_decay"]
+    rows = {row["name"]: row for row in json.loads(told.stdout)["microstructure"]["explained"]}
+    assert rows["order flow imbalance"]["n"] > 500 and rows["order flow imbalance"]["r2_next"] < 0.02
+    assert "R2 next bar" in done.output and done.output.index("R2 next bar") < done.output.index("usable")
+    assert "What explains a move" in drawn and "order flow imbalance" in drawn and "contemporaneous" in drawn
+
+
+def test_without_bars_the_page_says_why(planted: Tape) -> None:
+    """Microstructure that the rows cannot carry is a line with its reason, in the text and on the page."""
+    few = make_tape(planted.instrument, planted.events[:16].copy(), header=planted.header)
+    why = fit_making.explained(few)
+    assert isinstance(why, str) and "bars" in why
+    drawn = making_page(calibrate(planted), planted.header, why)
+    assert f"not told: {why[:20]}" in drawn and "What explains a move" in drawn
+    assert "What explains a move" not in making_page(calibrate(planted), planted.header)
 
 
 def test_the_verb_refuses_with_status_1(planted: Tape, tmp_path: Path) -> None:
@@ -181,7 +198,8 @@ def test_the_verb_refuses_with_status_1(planted: Tape, tmp_path: Path) -> None:
     model = tmp_path / "m.json"
     done = call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--out", str(model))
     assert done.exit_code == 1 and "REFUSED: intensity" in done.output and not model.exists()
-    assert json.loads(call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--json").stdout)["refused"]
+    told = json.loads(call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--json").stdout)
+    assert told["refused"] and "tick GARCH" in told["microstructure"]["refused"]
     assert call("fit", "market_making").exit_code == 2
     assert call("fit", "market_making", "--tape", str(tmp_path / "none")).exit_code == 2
     assert call("fit", "market_making", "--tape", str(tmp_path / "tapes"), "--first", "3m").exit_code == 2

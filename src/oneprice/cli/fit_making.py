@@ -27,6 +27,25 @@ def quotes_model(strategy: Any) -> bool:
     return "model" in fields and fields["model"][0] == QUOTING
 
 
+def explained(tape: Any) -> Any:
+    """What flow and the book explain and predict on the rows that are fitted (a Micro), or why it is not told."""
+    from oneprice.core.errors import DataError
+    from oneprice.study.micro import micro
+
+    try:
+        return micro(tape)
+    except DataError as error:
+        return str(error)
+
+
+def _words(found: Any) -> str:
+    return f"microstructure: not told: {found}" if isinstance(found, str) else str(found)
+
+
+def _plain(found: Any) -> dict[str, Any]:
+    return {"missing": found} if isinstance(found, str) else dict(found.to_dict())
+
+
 def fit_making(
     strategy: str,
     tape: str | None,
@@ -42,7 +61,7 @@ def fit_making(
     as_json: bool,
 ) -> None:
     """Calibrate on each leg; exit status 1 where one is refused, and no model is written."""
-    from oneprice.study.fit_making import calibrate, write_model
+    from oneprice.study.fit_making import calibrate, first_part, write_model
     from oneprice.study.making_text import text
 
     if tape is None:
@@ -56,23 +75,25 @@ def fit_making(
     if (out or page) and len(tapes) != 1:
         names = ", ".join(t.leg for t in tapes)
         raise ConfigError(f"fit {strategy}: --out and --page are of one leg: choose with --leg among {names}")
-    found = []
+    found, beside = [], []
     with progress("fit", quiet=as_json) as tick:
         for i, one in enumerate(tapes):
             tick(i, len(tapes))
             join_ns = round(join_ms * 1e6)
             found.append(calibrate(one, near=near, far=far, join_ns=join_ns, first_ns=first_ns))
+            beside.append(explained(first_part(one, first_ns)))
     if page is not None:
         from oneprice.dashboard.making_page import write_making_page
 
-        write_making_page(found[0], tapes[0].header, page)
+        write_making_page(found[0], tapes[0].header, page, micro=beside[0])
     refused = [f for f in found if f.refused]
     if out is not None and not refused:
         write_model(found[0], out)
     if as_json:
-        print_json(found[0].to_dict() if len(found) == 1 else {"legs": [f.to_dict() for f in found]})
+        told = [f.to_dict() | {"microstructure": _plain(m)} for f, m in zip(found, beside, strict=True)]
+        print_json(told[0] if len(told) == 1 else {"legs": told})
     else:
-        typer.echo("\n\n".join(text(f) for f in found))
+        typer.echo("\n\n".join(f"{_words(m)}\n\n{text(f)}" for f, m in zip(found, beside, strict=True)))
         if out is not None and not refused:
             typer.echo(f"wrote {out}; `oneprice replay TAPES --strategy {strategy} --model {out}` quotes with it")
     if refused:

@@ -18,18 +18,18 @@ from oneprice.market.header import Header
 from oneprice.signals.intensity.fit import share_text
 
 
-def write_making_page(found: Any, header: Header, out: str | Path) -> Path:
-    """Write the page of a Calibration (whole or not at all); returns its path."""
+def write_making_page(found: Any, header: Header, out: str | Path, *, micro: Any = None) -> Path:
+    """Write the page of a Calibration (whole or not at all); returns its path. `micro`: see `making_page`."""
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".tmp")
-    scratch.write_text(making_page(found, header), encoding="utf-8")
+    scratch.write_text(making_page(found, header, micro), encoding="utf-8")
     scratch.replace(target)
     return target
 
 
-def making_page(found: Any, header: Header) -> str:
-    """The page as text."""
+def making_page(found: Any, header: Header, micro: Any = None) -> str:
+    """The page as text. `micro`: a `study.micro.Micro` of the same rows, or the text why there is none."""
     i, s = found.parts.intensity, found.parts.sigma
     title = f"Calibration of market making on {found.leg}"
     verdict = f"No. {found.refused}" if found.refused else "Yes."
@@ -42,6 +42,7 @@ def making_page(found: Any, header: Header) -> str:
         _section("Arrivals at or beyond a distance", intensity_chart(i) + INTENSITY_NOTE),
         _section("Volatility signature", signature_chart(s) + SIGNATURE_NOTE),
         _section("Microprice", micro_chart(found.parts.micro) + MICRO_NOTE),
+        *([_section("What explains a move, and what predicts one", explained(micro))] if micro is not None else []),
         _section("Fit", table(Table("", ["", "value"], fit_rows(found), empty="nothing"))),
     ]
     return (
@@ -94,6 +95,21 @@ def fit_rows(found: Any) -> list[list[Any]]:
         ["microprice: slope out of sample", f"{m.slope:.2f} +- {m.slope_se:.2f}, gain {m.gain:.2f}"],
         ["order flow: R2 of the same bar, of the next", f.refused or f"{f.r2:.3f}, {f.r2_next:.3f}"],
     ]
+
+
+def explained(micro: Any) -> str:
+    """Each feature's share of the next move beside that of its own bar, and what else the tape says."""
+    if isinstance(micro, str):
+        return f'<p class="none">not told: {escape(micro)}</p>'
+    columns = ["feature", "R2 same bar", "R2 next bar", "slope, ticks", "standard error"]
+    rows = [[row.name, *(_shown(v) for v in (row.r2_same, row.r2_next, row.slope, row.slope_se))]
+            for row in micro.explained]  # fmt: skip
+    rest = str(micro).splitlines()[2 + len(rows) :]  # what follows the same table in the text
+    return table(Table("", columns, rows)) + "".join(f"<p>{escape(line)}</p>" for line in rest)
+
+
+def _shown(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "\u2013"
 
 
 def intensity_chart(i: Any) -> str:

@@ -127,16 +127,22 @@ def calibrate(
     DataError
         The tape has no quotes, no prints, or a mid that does not move.
     """
-    if first_ns:
-        stamps = tape.events["receive_ns"]
-        n = int(np.searchsorted(stamps, int(stamps[0]) + first_ns, side="right"))
-        tape = replace(tape, events=tape.events[:n], exchange_order=None)
+    tape = first_part(tape, first_ns)
     s = streams_of(tape.events, tape.instrument)
     seen = s.mid[np.isfinite(s.mid)]
     return Calibration(
         leg=tape.leg, digest=tape.digest, period=tape.header.period, fit_ns=s.last_ns,
         mid=float(seen[-1]) if len(seen) else math.nan, parts=_parts(s, join_ns, near, far), flow=flow_part(tape),
     )  # fmt: skip
+
+
+def first_part(tape: Tape, first_ns: int) -> Tape:
+    """The rows received in the first so many nanoseconds; 0: all."""
+    if not first_ns:
+        return tape
+    stamps = tape.events["receive_ns"]
+    n = int(np.searchsorted(stamps, int(stamps[0]) + first_ns, side="right"))
+    return replace(tape, events=tape.events[:n], exchange_order=None)
 
 
 def _parts(s: Streams, join_ns: int, near: float | None = None, far: float | None = None) -> Parts:

@@ -70,6 +70,17 @@ class Micro(msgspec.Struct, frozen=True):
     vpin: float
     refused: dict[str, str]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of what is told of it; numbers that are not finite become None."""
+        words = ("source", "bar_s", "bars", "touches", "trades", "realised", "bipower", "jump_share", "garch", "vpin")
+        rows = [msgspec.structs.asdict(row) for row in self.explained]
+        found = {name: getattr(self, name) for name in words} | {"ofi_r2_range": list(self.ofi_r2_range)}
+        plain = [
+            {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+            for row in (found, *rows)
+        ]
+        return {**plain[0], "explained": plain[1:], "refused": self.refused}
+
     def __str__(self) -> str:
         return text_of(self)
 
