@@ -153,8 +153,10 @@ def njit(*args: Any, **options: Any) -> Any:
     """`numba.njit` with cache=True, error_model='numpy' and the content-keyed cache folder.
 
     No C-callable wrapper is made (entries of strategies are cfuncs of their own): it would cost compile time.
-    Kernels called by kernels stay bitcode until one that Python calls links them (see `callee`).
+    Kernels called by kernels stay bitcode until one that Python calls links them (see `callee`); the compiler then
+    inlines as it sees fit. `apart=True` keeps a kernel a function of its own: a hot loop, or what a loop seldom does.
     """
+    apart = options.pop("apart", False)
     options.setdefault("cache", True)
     options.setdefault("error_model", "numpy")
     options.setdefault("no_cfunc_wrapper", True)
@@ -165,7 +167,7 @@ def njit(*args: Any, **options: Any) -> Any:
         path = Path(sys.modules[function.__module__].__file__ or "").resolve()
         digest = digest_of(path)
         with cache_folder(cache_home() / digest):
-            return as_callee(_plain_types(numba.njit(*signature, **options)(function)), digest)
+            return as_callee(_plain_types(numba.njit(*signature, **options)(function)), digest, apart)
 
     if len(args) == 1 and inspect.isfunction(args[0]):
         signature: tuple[Any, ...] = ()
