@@ -1,4 +1,4 @@
-"""The gate's one pass over the legs against a full sum written out, to the unit."""
+"""The gate's pass over the legs against a full sum written out, to the unit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oneprice.core.money import V, exposure
 from oneprice.core.records import LEG, NO_PRICE
 from oneprice.risk.accounts import to_report
 from oneprice.risk.attribution import mark2_of
-from oneprice.risk.gate import exposures, leg_gross, leg_net
+from oneprice.risk.gate import leg_values, others
 from risk_bench import COIN, PERP, SPOT, bench, quote
 
 KINDS = (SPOT, PERP, COIN)
@@ -56,7 +56,7 @@ def test_one_pass_equals_the_full_sum(legs: list[tuple[int, int, int, bool]], ve
             quote(arena, i, bid, bid + 1)
         for name, n in zip(WORDS, lots, strict=True):
             arena.section("legs", LEG)[i][name] = n
-    assert tuple(int(v) for v in exposures(arena.state[0], venue)) == full_sum(arena, venue)
+    assert tuple(int(v) for v in others(arena.state[0], -1, venue)) == full_sum(arena, venue)
 
 
 @settings(max_examples=100, deadline=None)
@@ -73,7 +73,9 @@ def test_one_leg_changes_the_sum_by_its_own_part(
             rows[j][name] = n
     s = arena.state[0]
     net, gross, _ = full_sum(arena, 0)
-    net += int(leg_net(s, i, side * add)) - int(leg_net(s, i, 0))
-    gross += int(leg_gross(s, i, side, add)) - int(leg_gross(s, i, side, 0))
+    before = leg_values(s, i, 0, 0)
+    after = leg_values(s, i, add if side > 0 else 0, add if side < 0 else 0)
+    net += int(after[0]) - int(before[0])
+    gross += int(after[1]) - int(before[1])
     rows[i]["open_buy_lots" if side > 0 else "open_sell_lots"] += add
     assert (net, gross) == full_sum(arena, 0)[:2]

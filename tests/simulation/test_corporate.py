@@ -253,7 +253,9 @@ def test_a_tape_of_bars_that_begins_with_a_ban_is_one_of_bars() -> None:
     ban = with_status(bars, [(START - S, START + 2 * HOUR)])
     assert ban.events["kind"][0] == STATUS
     alone = tape("a", [status(0, PAUSED)])
-    found = [int(first_quote(tape_table([t]), 0)) for t in (bars, ban, steady("a"), alone)]
+    tapes = (bars, ban, steady("a"), alone)
+    tables = [tape_table([t])[0] for t in tapes]
+    found = [int(first_quote(int(rows), int(first), int(n))) for rows, n, _, first in tables]
     assert found == [BAR, BAR, TOP, 0]
 
 

@@ -42,13 +42,14 @@ START = 1_000_000_000
 @njit
 def drive(address: int, rows: Any, tapes: Any, until_ns: int, step_ns: int, out: Any) -> int:
     """Send each COMMAND row at its time, advancing before it; then to `until_ns`. Returns the answers in
-    `out`.
+    `out`, -1 if one comes that was due before the time it was asked for: `next_due_ns` promised too much.
 
     step_ns > 0 is the eager way: every leg is caught up in such steps, needed or not.
     """
     x = exchange_at(address)
     n = 0
     now = rows[0].time_ns if len(rows) > 0 else until_ns
+    asked = 0
     for k in range(len(rows) + 1):
         to = rows[k].time_ns if k < len(rows) else until_ns
         if step_ns > 0:
@@ -59,6 +60,8 @@ def drive(address: int, rows: Any, tapes: Any, until_ns: int, step_ns: int, out:
             ex_advance(x, tapes, to)
         while ring_head_ns(x) <= to and n < len(out):
             ev = ring_head(x)
+            if ev.receive_ns < asked:
+                return -1
             slot = out[n]
             slot.receive_ns = ev.receive_ns
             slot.exchange_ns = ev.exchange_ns
@@ -73,6 +76,7 @@ def drive(address: int, rows: Any, tapes: Any, until_ns: int, step_ns: int, out:
             slot.flag_bits = ev.flag_bits
             ring_pop(x)
             n += 1
+        asked = to
         if k < len(rows):
             ex_send(x, rows[k].time_ns, rows[k])
     return n
@@ -154,7 +158,7 @@ class Venue:
         rows = commands if isinstance(commands, np.ndarray) else joined(commands, ROW)
         out = np.zeros(1 << 15, EVENT)
         n = drive(self.half.address, rows, self.table, START + until, step_ns, out)
-        assert self.half.head["lost"][0] == 0 and n < len(out)
+        assert self.half.head["lost"][0] == 0 and 0 <= n < len(out)
         return out[:n]
 
 

@@ -81,10 +81,10 @@ def next_private(state: int, exchange: int, d: Any, tapes: Any, out: Any, before
         if t >= before_ns or t == INF:
             return False
         if t_ring == t:
-            keep(out, d[0], ring_head(x))
+            keep(out.ctypes.data, d[0], ring_head(x))
             ring_pop(x)
         else:
-            timer_event(s, out, d[0])
+            timer_event(s, out.ctypes.data, d[0])
         return True
 
 

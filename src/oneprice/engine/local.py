@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from oneprice.core.address import address_of, words_at
-from oneprice.core.arena import emit, leg_of, legs_of, position_of, strategy_row, view_of
+from oneprice.core.arena import CALL_ALL, CALL_TIMERS, emit, leg_of, legs_of, position_of, strategy_row, view_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
@@ -53,7 +53,7 @@ from oneprice.engine.entry import call_entry
 from oneprice.execution import orders, package, planner
 from oneprice.execution.blotter import P_FLAT, P_FREE, PLANNED, ROLE_OPEN, timer_fired
 from oneprice.execution.settlement import locked_lots
-from oneprice.market import book, touch
+from oneprice.market import book, book_loop, touch
 from oneprice.risk import attribution, gate, halt, ledger, overlay
 
 WIRING: tuple[tuple[str, str, str], ...] = (
@@ -83,20 +83,40 @@ def fold(s: Any, ev: Any, entries: int) -> int:
     Parameters: STATE record, EVENT record, the address of the entries' addresses (int64, one a strategy).
     Returns 0, or FAULT + the strategy's index if a strategy raised (its intents are dropped, the engine halts).
     """
+    if ev.kind > BAR:
+        return fold_other(s, ev, entries)
     s.n_events += 1
-    if ev.kind == BOOK and ev.flag_bits & LAST == 0:
-        off = leg_of(s, ev.leg).book_off
-        if off != 0:  # inside a batch only the book moves
-            book.book_row(book.book_at(address_of(s) + off), ev)
-            return 0
-    s.now_ns = ev.receive_ns
-    if s.ledger.next_due_ns <= ev.receive_ns:
-        attribution.due(s)
+    off = leg_of(s, ev.leg).book_off
+    if ev.kind <= TOP and off != 0:
+        book_loop.book_row_inline(book.book_at(address_of(s) + off), ev)
+        if ev.kind == BOOK and ev.flag_bits & LAST == 0:
+            return 0  # inside a batch only the book moves
+    return fold_touch(s, ev, entries)
+
+
+@njit(apart=True)
+def fold_touch(s: Any, ev: Any, entries: int) -> int:
+    """The rest of `fold` of a venue's row once it has moved the book: touch, packages on the leg, subscribers."""
+    leg = leg_of(s, ev.leg)
+    begin(s, ev)
+    last = ev.flag_bits & LAST != 0
+    if ev.kind > TOP or leg.book_off == 0:
+        touch.touch_from_top(leg, ev)
+    elif last:
+        touch.touch_from_book(leg, book.book_at(address_of(s) + leg.book_off), ev)
+    fault = on_batch(s, ev, entries, leg) if last else 0
+    if s.next_sample_ns <= ev.receive_ns:
+        sample(s)
+    return fault
+
+
+@njit(apart=True)
+def fold_other(s: Any, ev: Any, entries: int) -> int:
+    """`fold` of what is no row of a feed: answers of venues, timers, funding, models, the operator."""
+    s.n_events += 1
+    begin(s, ev)
     kind = ev.kind
-    fault = 0
-    if kind <= BAR:
-        fault = on_market(s, ev, entries)
-    elif kind >= ACK and kind <= LINK:
+    if kind >= ACK and kind <= LINK:
         fault = on_own(s, ev, entries)
     elif kind == TIMER:
         fault = on_timer(s, ev, entries)
@@ -107,21 +127,18 @@ def fold(s: Any, ev: Any, entries: int) -> int:
     return fault
 
 
-@njit(forceinline=True)
-def on_market(s: Any, ev: Any, entries: Any) -> int:
-    """A row of a venue's feed: book, touch, packages waiting on the leg, then its subscribers."""
+@njit
+def begin(s: Any, ev: Any) -> None:
+    """The clock moves to an event; fills whose horizon has passed are marked out at the mids before it."""
+    s.now_ns = ev.receive_ns
+    if s.ledger.next_due_ns <= ev.receive_ns:
+        attribution.due(s)
+
+
+@njit
+def on_batch(s: Any, ev: Any, entries: Any, leg: Any) -> int:
+    """A batch of a leg is complete: packages waiting on it, then its subscribers."""
     i = ev.leg
-    leg = leg_of(s, i)
-    if ev.kind <= TOP and leg.book_off != 0:
-        b = book.book_at(address_of(s) + leg.book_off)
-        book.book_row_inline(b, ev)
-        if ev.flag_bits & LAST == 0:
-            return 0
-        touch.touch_from_book(leg, b, ev)
-    else:
-        touch.touch_from_top(leg, ev)
-        if ev.flag_bits & LAST == 0:
-            return 0
     if leg.fx_currency >= 0:
         ledger.set_fx_from_leg(s, i)
     if s.blotter.n_attention > 0:
@@ -131,8 +148,12 @@ def on_market(s: Any, ev: Any, entries: Any) -> int:
     subs = words_at(address_of(s) + leg.subs_off)
     for j in range(leg.n_subs):
         k = subs[2 * j]
-        refresh(s, k, subs[2 * j + 1], i)
-        if strategy_row(s, k).halt == 0:
+        st = strategy_row(s, k)
+        if st.called == CALL_ALL:
+            refresh(s, k, subs[2 * j + 1], i)
+        elif st.called == CALL_TIMERS and st.calls > 0:
+            continue
+        if st.halt == 0:
             got = call(s, ev, entries, k)
             if got != 0:
                 fault = got
@@ -177,14 +198,26 @@ def refresh(s: Any, k: int, slot: int, i: int) -> None:
 
 @njit
 def refresh_leg(s: Any, i: int) -> None:
-    """Write the views of all subscribers of a leg."""
+    """Write the views of the subscribers of a leg that are called on all: the others get theirs when called."""
     leg = leg_of(s, i)
     subs = words_at(address_of(s) + leg.subs_off)
     for j in range(leg.n_subs):
-        refresh(s, subs[2 * j], subs[2 * j + 1], i)
+        if strategy_row(s, subs[2 * j]).called == CALL_ALL:
+            refresh(s, subs[2 * j], subs[2 * j + 1], i)
 
 
-@njit
+@njit(apart=True)
+def refresh_all(s: Any, k: int) -> None:
+    """Write all views of strategy k."""
+    for i in range(s.n_legs):
+        leg = leg_of(s, i)
+        subs = words_at(address_of(s) + leg.subs_off)
+        for j in range(leg.n_subs):
+            if subs[2 * j] == k:
+                refresh(s, k, subs[2 * j + 1], i)
+
+
+@njit(apart=True)
 def call(s: Any, ev: Any, entries: Any, k: int) -> int:
     """Call strategy k, turn its intents into requests, and send those through the gate.
 
@@ -194,6 +227,8 @@ def call(s: Any, ev: Any, entries: Any, k: int) -> int:
     if s.stopping != 0:
         return 0
     st = strategy_row(s, k)
+    if st.called != CALL_ALL:
+        refresh_all(s, k)
     intents = s.blotter.intents
     intents.count = 0
     intents.strategy = k
@@ -238,7 +273,7 @@ def dispatch(s: Any) -> None:
         if action == GONE:
             i += 1
             continue
-        reason = gate.check_others(s, i) if action == NEW else 0
+        reason = gate.check_others(s, i) if action == NEW and blotter.orders[o].package >= 0 else 0
         if reason == 0:
             reason = gate.check(s, blotter.orders[o], action)
         if reason == 0:
@@ -291,11 +326,12 @@ def on_own(s: Any, ev: Any, entries: Any) -> int:
         if ev.kind == FILL:
             book_fill(s, ev, order)
     package.review(s)
-    dispatch(s)
+    if s.blotter.n_requests > 0 or s.blotter.want_reducing != 0:
+        dispatch(s)
     if o >= 0 and s.blotter.orders[o].package >= 0:
         close_overlay(s, s.blotter.orders[o].package)
     refresh_leg(s, ev.leg)
-    if strategy_row(s, k).halt == 0:
+    if strategy_row(s, k).halt == 0 and strategy_row(s, k).called == CALL_ALL:
         return call(s, ev, entries, k)
     return 0
 
@@ -434,7 +470,7 @@ def on_operator(s: Any, ev: Any) -> None:
         s.epoch = ev.value
 
 
-@njit
+@njit(apart=True)
 def sample(s: Any) -> None:
     """Rows for charts: each leg's quotes and position, equity and the sum of each cause."""
     attribution.mark_all(s)

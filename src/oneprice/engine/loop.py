@@ -20,10 +20,11 @@ from oneprice.engine.live import copy_event, finish, replay_from, simulate_from
 from oneprice.engine.nothing import nothing
 from oneprice.engine.state import Engine
 from oneprice.execution.venue import ExchangeHalf
+from oneprice.execution.venue_state import EXECUTION, N_EXECUTIONS
 
 CHUNK_EVENTS = 2_000_000
 CHUNK_S = 0.05
-PRIVATE_ROWS = 1 << 15
+PRIVATE_ROWS = 1 << 16
 Drain = Callable[[np.ndarray, np.ndarray], None]
 
 
@@ -60,10 +61,16 @@ class Loop:
         return self.engine.arena.buffer[at : at + SINK_BYTES].view(SINK)[0]
 
     def _parts(self) -> list[np.ndarray]:
-        """All progress; the sink and the private events are empty whenever a checkpoint is taken."""
+        """All progress; the sink and the private events are empty whenever a checkpoint is taken.
+
+        The venues' log of executions is left out: what it holds beyond a checkpoint is written again, the same.
+        """
         arena = self.engine.arena
         parts = [arena.buffer[: arena.sections["sink"][0] + SINK_BYTES], self.cursor, self.keys, self.tree, self.drive]
-        return parts + ([self.exchange.buffer] if self.exchange is not None else [])
+        if self.exchange is None:
+            return parts
+        raw, at = self.exchange.buffer, int(self.exchange.head[0]["executions_off"])
+        return [*parts, raw[:at], raw[at + N_EXECUTIONS * EXECUTION.itemsize :]]
 
     def checkpoint(self, into: list[np.ndarray] | None = None) -> list[np.ndarray]:
         """Copies of all progress, into the arrays of an earlier one if given."""

@@ -41,8 +41,6 @@ def replay(s: Any, d: Any, merged: Any, private: Any, entries: Any, n_max: int) 
                 w, second = leaders(keys, tree)
                 continue
             ev = event_at(tapes[w, 0] + cursor[w] * EVENT_BYTES)
-            d.event_address = address_of(ev)
-            fault = fold(s, ev, entries)
             d.n_market += 1
             cursor[w] += 1
             keys[w] = head_ns(tapes, cursor, w)
@@ -53,8 +51,8 @@ def replay(s: Any, d: Any, merged: Any, private: Any, entries: Any, n_max: int) 
         else:
             ev = private[d.ext_cursor]
             d.ext_cursor += 1
-            d.event_address = address_of(ev)
-            fault = fold(s, ev, entries)
+        d.event_address = address_of(ev)
+        fault = fold(s, ev, entries)
         n += 1
         d.last_ns = t
         if fault != 0:

@@ -12,9 +12,9 @@ from oneprice.core.arena import EVENT_BYTES, ROW_BYTES, SINK_BYTES, event_at, le
 from oneprice.core.jit import njit
 from oneprice.core.records import BOOK, COMMAND, LAST, TIMER, record
 from oneprice.engine import merge
-from oneprice.engine.local import fold
+from oneprice.engine.local import fold, fold_other, fold_touch
 from oneprice.execution import exchange
-from oneprice.market import book
+from oneprice.market import book, book_loop
 
 DONE, FIT_DUE, SINK_FULL, GUARD, CHUNK = 0, 1, 2, 3, 4
 ROWS_AN_EVENT = 4096  # room left in the sink before each event
@@ -76,9 +76,9 @@ def forward(s: Any, x: Any, before: int) -> int:
 
 
 @njit
-def keep(private: Any, d: Any, ev: Any) -> Any:
-    """Copy a private event to the record of the run; returns the copy."""
-    slot = private[d.n_private]
+def keep(private: int, d: Any, ev: Any) -> Any:
+    """Copy a private event to the record of the run (EVENT rows at an address); returns the copy."""
+    slot = event_at(private + d.n_private * EVENT_BYTES)
     slot.receive_ns = ev.receive_ns
     slot.exchange_ns = ev.exchange_ns
     slot.seq = ev.seq
@@ -95,10 +95,10 @@ def keep(private: Any, d: Any, ev: Any) -> Any:
 
 
 @njit
-def timer_event(s: Any, private: Any, d: Any) -> Any:
+def timer_event(s: Any, private: int, d: Any) -> Any:
     """The next timer of the state as an event at its deadline."""
     t = s.blotter.timers[s.blotter.timer_next]
-    slot = private[d.n_private]
+    slot = event_at(private + d.n_private * EVENT_BYTES)
     slot.receive_ns = max(t.at_ns, s.now_ns)
     slot.exchange_ns = t.at_ns
     slot.seq = s.n_events  # not of the driver: a recording must not depend on how it was chunked
@@ -126,10 +126,10 @@ def next_own(s: Any, x: Any, d: Any, streams: Any, due: Any) -> Any:
     if timer:
         return timer_event(s, private, d)
     d.ext_cursor += 1
-    return keep(private, d, ext[d.ext_cursor - 1])
+    return keep(private, d, event_at(ext + (d.ext_cursor - 1) * EVENT_BYTES))
 
 
-@njit
+@njit(apart=True)
 def run_stream(s: Any, d: Any, rows: int, span: Any, until: int, entries: int) -> int:
     """Fold a run of rows of one stream, before anything else can happen; returns the row after the last.
 
@@ -142,19 +142,22 @@ def run_stream(s: Any, d: Any, rows: int, span: Any, until: int, entries: int) -
     timer = s.blotter.timer_next_ns
     off = leg_of(s, event_at(rows + at * EVENT_BYTES).leg).book_off
     b = book.book_at(address_of(s) + off)
+    wide = off != 0 and book_loop.is_wide(b)
     while at < last:
         ev = event_at(rows + at * EVENT_BYTES)
         if ev.receive_ns >= until:
             break
         at += 1
-        if off != 0:
-            if at + AHEAD < last:
-                book.fetch_level(b, event_at(rows + (at + AHEAD) * EVENT_BYTES))
-            if ev.kind == BOOK and ev.flag_bits & LAST == 0:  # as `fold` does, without the call
-                s.n_events += 1
-                book.book_row_inline(b, ev)
+        if wide and at + AHEAD < last:
+            book_loop.fetch_level(b, event_at(rows + (at + AHEAD) * EVENT_BYTES))
+        if off != 0 and ev.kind == BOOK:  # as `fold` does, without the call
+            s.n_events += 1
+            book_loop.book_row_inline(b, ev)
+            if ev.flag_bits & LAST == 0:
                 continue
-        d.fault = fold(s, ev, entries)
+            d.fault = fold_touch(s, ev, entries)
+        else:
+            d.fault = fold(s, ev, entries)
         if sink.n_rows != before or s.blotter.timer_next_ns != timer or d.fault != 0:
             break
     d.event_address = rows + (at - 1) * EVENT_BYTES
@@ -171,20 +174,21 @@ def simulate(s: Any, x: Any, d: Any, merged: Any, streams: Any, entries: Any, n_
     (n_strategies,).
     """
     tapes, cursor, keys, tree = merged
-    ext, private = streams
+    ext, private = streams[0].ctypes.data, streams[1].ctypes.data
+    n_ext, room = len(streams[0]), len(streams[1]) - 4
     sink = sink_of(s)
     many = len(keys) > merge.SCAN_UP_TO
     w, second = leaders(keys, tree)
     n = 0
     while n < n_max:
-        if sink.n_rows > sink.capacity - ROWS_AN_EVENT or d.n_private >= len(private) - 4:
+        if sink.n_rows > sink.capacity - ROWS_AN_EVENT or d.n_private >= room:
             return SINK_FULL
         if s.blotter.n_fit_requests != d.fit_requests and d.fit_requests >= 0:
             return FIT_DUE
         t_market = keys[w]
         t_ring = exchange.ring_head_ns(x)
         t_timer = max(s.blotter.timer_next_ns, s.now_ns)
-        t_ext = ext[d.ext_cursor].receive_ns if d.ext_cursor < len(ext) else merge.INF
+        t_ext = event_at(ext + d.ext_cursor * EVENT_BYTES).receive_ns if d.ext_cursor < n_ext else merge.INF
         t = min(min(t_market, t_ring), min(t_timer, t_ext))
         if x.next_due_ns <= t and x.next_due_ns <= d.end_ns:
             exchange.ex_advance(x, tapes, min(exchange.horizon_ns(x), d.end_ns))
@@ -193,48 +197,30 @@ def simulate(s: Any, x: Any, d: Any, merged: Any, streams: Any, entries: Any, n_
             return DONE
         if t >= d.pause_ns:
             return FIT_DUE
-        if t_market < min(t_ring, min(t_timer, t_ext)):
+        before = sink.n_rows
+        if t_market == t:  # at equal times the market goes first
             until = min(min(t_ring, min(t_timer, t_ext)), min(x.next_due_ns, min(d.pause_ns, d.end_ns)))
             if second >= 0:
                 until = min(until, keys[second])
-            if t_market < until:
-                before = sink.n_rows
-                first = cursor[w]
-                at = run_stream(s, d, tapes[w, 0], (first, min(tapes[w, 1], first + n_max - n)), until, entries)
-                n += at - first
-                d.n_market += at - first
-                cursor[w] = at
-                keys[w] = head_ns(tapes, cursor, w)
-                if many:
-                    merge.tree_update(keys, tree, w)
-                if sink.n_rows != before:
-                    d.n_commands += forward(s, x, before)
-                if d.fault != 0:
-                    return GUARD
-                if second >= 0:
-                    w, second = leaders(keys, tree)
-                continue
-        before = sink.n_rows
-        if t_market == t:
-            ev = event_at(tapes[w, 0] + cursor[w] * EVENT_BYTES)
-            d.event_address = address_of(ev)
-            fault = fold(s, ev, entries)
-            d.n_market += 1
-            cursor[w] += 1
+            first = cursor[w]
+            span = (first, min(tapes[w, 1], first + n_max - n))
+            at = run_stream(s, d, tapes[w, 0], span, max(until, t + 1), entries)
+            n += at - first
+            d.n_market += at - first
+            cursor[w] = at
             keys[w] = head_ns(tapes, cursor, w)
             if many:
                 merge.tree_update(keys, tree, w)
-            if second >= 0 and (keys[w] > keys[second] or (keys[w] == keys[second] and second < w)):
+            if second >= 0:
                 w, second = leaders(keys, tree)
         else:
-            ev = next_own(s, x, d, streams, (t_ring == t, t_timer == t))
+            ev = next_own(s, x, d, (ext, private), (t_ring == t, t_timer == t))
             d.event_address = address_of(ev)
-            fault = fold(s, ev, entries)
-        n += 1
-        d.last_ns = t
+            d.fault = fold_other(s, ev, entries)
+            d.last_ns = t
+            n += 1
         if sink.n_rows != before:
             d.n_commands += forward(s, x, before)
-        if fault != 0:
-            d.fault = fault
+        if d.fault != 0:
             return GUARD
     return CHUNK

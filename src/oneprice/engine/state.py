@@ -19,7 +19,7 @@ from oneprice.engine.entry import Entry, compile_entry
 from oneprice.engine.merge import INF
 from oneprice.execution.blotter import BLOTTER, init_blotter
 from oneprice.execution.package import PackagePolicy
-from oneprice.execution.strategy import Strategy
+from oneprice.execution.strategy import CALLS, Strategy
 from oneprice.market import book
 from oneprice.risk.limits import Limits
 from oneprice.risk.records import GATE, LEDGER
@@ -188,6 +188,7 @@ def _lay_strategy(arena: Arena, k: int, strategy: Strategy, own: tuple[int, ...]
     arena.buffer[at : at + len(raw)] = np.frombuffer(raw, np.uint8)
     st["params_digest"] = zlib.crc32(raw)
     st["guard"] = 1
+    st["called"] = CALLS.index(strategy.calls)
     fields: Any = strategy.memory.fields or {}
     if "model" in fields:
         st["model_off"] = base + place["memory"] + fields["model"][1]

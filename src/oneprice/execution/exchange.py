@@ -14,7 +14,7 @@ from typing import Any
 
 from numba import types
 
-from oneprice.core.address import address_of, intrinsic, words_at
+from oneprice.core.address import address_of, intrinsic, record_at, words_at
 from oneprice.core.arena import EVENT_BYTES, event_at
 from oneprice.core.jit import njit
 from oneprice.core.records import (
@@ -36,9 +36,11 @@ from oneprice.core.records import (
     STATUS,
     TOP,
     TRADE,
+    record,
 )
 from oneprice.execution.bar_matching import on_bar
 from oneprice.execution.matching import on_batch, on_closed, on_command, on_depth, on_trade
+from oneprice.execution.queue import queue_level
 from oneprice.execution.venue import (
     ExchangeHalf,
     FillModel,
@@ -61,7 +63,8 @@ from oneprice.execution.venue_state import (
     ring_head_ns,
     ring_pop,
 )
-from oneprice.market.book import book_at, book_row, book_row_inline, fetch_level, prefetch
+from oneprice.market.book import book_at, book_row
+from oneprice.market.book_loop import book_row_inline, fetch_level, is_wide, prefetch
 
 __all__ = [
     "ExchangeHalf",
@@ -81,6 +84,15 @@ __all__ = [
 
 AHEAD = 8  # rows: how early a level is asked for
 LOOK_AHEAD = 16  # rows looked at for the next that meets us
+TAPE = record(  # a row of `tapes`
+    [
+        ("rows", "i8"),  # address of EVENT rows
+        ("n_rows", "i8"),
+        ("order", "i8"),  # address of the exchange order, int32[n_rows]; 0: as they lie
+        ("first", "i8"),
+    ]
+)
+_tape_at, _TAPE_BYTES = record_at(TAPE), TAPE.itemsize
 
 
 @intrinsic
@@ -91,6 +103,18 @@ def int32_at(typing_context: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(types.int32)(types.intp), build
+
+
+@njit
+def tape_of(tapes: Any, i: int) -> Any:
+    """The TAPE of a leg."""
+    return _tape_at(tapes.ctypes.data + i * _TAPE_BYTES)
+
+
+@njit
+def row_of(rows: int, order: int, at: int) -> Any:
+    """The EVENT at a place in the exchange order of a tape."""
+    return event_at(rows + (at if order == 0 else int32_at(order)[at]) * EVENT_BYTES)
 
 
 @njit
@@ -134,9 +158,8 @@ def ex_advance(x: Any, tapes: Any, until_ns: int) -> None:
     """Process rows and commands of every active leg up to `until_ns` inclusive, exchange time on the local
     clock.
 
-    `tapes` int64 (n_legs, 4): address of EVENT rows, number of rows, address of the exchange order int32[n]
-    (0: file order), first row. `x.next_due_ns` becomes a lower bound of the receive time of any answer not
-    yet on the ring.
+    `tapes` int64 (n_legs, 4), C-contiguous: the words of a TAPE a leg. `x.next_due_ns` becomes a lower bound of the
+    receive time of any answer not yet on the ring.
     """
     active = words_at(address_of(x) + x.active_off)
     due = INF
@@ -144,13 +167,14 @@ def ex_advance(x: Any, tapes: Any, until_ns: int) -> None:
     while k < x.n_active:
         i = active[k]
         e = exleg_of(x, i)
-        advance_leg(x, i, tapes, until_ns)
+        tape = tape_of(tapes, i)
+        advance_leg(x, i, tape, until_ns)
         if e.n_resting == 0 and e.n_commands == 0:
             e.active = 0
             x.n_active -= 1
             active[k] = active[x.n_active]
             continue
-        due = min(due, due_of(x, i, tapes))
+        due = min(due, due_of(x, i, tape))
         k += 1
     x.next_due_ns = due
 
@@ -166,21 +190,21 @@ def ex_catch_up(x: Any, tapes: Any, until_ns: int) -> None:
     """As `ex_advance`, for every leg, active or not."""
     ex_advance(x, tapes, until_ns)
     for i in range(x.n_legs):
-        advance_leg(x, i, tapes, until_ns)
+        advance_leg(x, i, tape_of(tapes, i), until_ns)
 
 
 @njit
-def due_of(x: Any, i: int, tapes: Any) -> int:
+def due_of(x: Any, i: int, tape: Any) -> int:
     """Lower bound of the receive time of a leg's next answer: only commands and met orders answer."""
     e = exleg_of(x, i)
     first = e.commands[e.cmd_head].arrive_ns if e.n_commands > 0 else INF
     if e.n_resting > 0 and e.row_ns < first:
-        first = met_ns(x, i, tapes, first)
+        first = met_ns(x, i, tape, first)
     return INF if first == INF else first + e.least_response_ns
 
 
-@njit
-def met_ns(x: Any, i: int, tapes: Any, before_ns: int) -> int:
+@njit(apart=True)
+def met_ns(x: Any, i: int, tape: Any, before_ns: int) -> int:
     """Lower bound of the time of the next row that may fill or end a resting order of a leg, or `before_ns`.
 
     A few rows ahead are looked at. One meets us if it is a trade that reaches our prices, sets a level on the other
@@ -192,33 +216,36 @@ def met_ns(x: Any, i: int, tapes: Any, before_ns: int) -> int:
         return e.row_ns
     if e.book_off != 0 and book_at(address_of(x) + e.book_off).overlay != 0:
         return e.row_ns  # depth that the laid TOP hides may come back
-    n = tapes[i, 1]
-    order = int32_at(tapes[i, 2])
+    rows, order, n = tape.rows, tape.order, tape.n_rows
     at = max(e.clear_to, e.cursor)
     last = min(n, e.cursor + LOOK_AHEAD)
-    while at < last:
-        ev = event_at(tapes[i, 0] + (at if tapes[i, 2] == 0 else order[at]) * EVENT_BYTES)
-        if meets(e, ev) or venue_ns(e, ev) >= before_ns:
+    t = before_ns
+    while at < n:
+        ev = row_of(rows, order, at)
+        t = venue_ns(e, ev)
+        if at >= last or t >= before_ns or meets(e, ev):
             break
         at += 1
     e.clear_to = at
-    if at >= n:
-        return before_ns
-    ev = event_at(tapes[i, 0] + (at if tapes[i, 2] == 0 else order[at]) * EVENT_BYTES)
-    return min(max(e.row_ns, venue_ns(e, ev)), before_ns)
+    return min(max(e.row_ns, t), before_ns) if at < n else before_ns
 
 
-@njit(forceinline=True)
+@njit
 def meets(e: Any, ev: Any) -> bool:
     """Whether a row may fill or end a resting order, if none is reached before it."""
     kind = ev.kind
-    if kind == BOOK:
-        if ev.flag_bits & CLEAR:
-            return True
-        return ev.qty > 0 and (ev.price >= e.low_sell if ev.side > 0 else ev.price <= e.top_buy)
     if kind == TRADE:
-        return (ev.side <= 0 and ev.price <= e.top_buy) or (ev.side >= 0 and ev.price >= e.low_sell)
+        return reaches(e, ev)
+    if kind == BOOK and ev.flag_bits & CLEAR == 0:
+        return reaches(e, ev) and ev.qty > 0
     return True
+
+
+@njit
+def reaches(e: Any, ev: Any) -> bool:
+    """Whether a bid or a buyer stands at a price of our sells, an ask or a seller at one of our buys."""
+    up, down = ev.price >= e.low_sell, ev.price <= e.top_buy
+    return (up & (ev.side >= 0)) | (down & (ev.side <= 0))
 
 
 @njit(forceinline=True)
@@ -228,39 +255,37 @@ def venue_ns(e: Any, ev: Any) -> int:
 
 
 @njit
-def begin_leg(e: Any, i: int, tapes: Any) -> None:
+def begin_leg(e: Any, tape: Any) -> None:
     """A leg stands before the first row of its tape."""
     e.started = 1
-    e.cursor = tapes[i, 3]
+    e.cursor = tape.first
     e.row_ns = INF
-    if e.cursor < tapes[i, 1]:
-        first = e.cursor if tapes[i, 2] == 0 else int32_at(tapes[i, 2])[e.cursor]
-        ev = event_at(tapes[i, 0] + first * EVENT_BYTES)
-        e.row_ns = venue_ns(e, ev)
-        e.bars = 1 if first_quote(tapes, i) == BAR else 0
+    if e.cursor < tape.n_rows:
+        e.row_ns = venue_ns(e, row_of(tape.rows, tape.order, e.cursor))
+        e.bars = 1 if first_quote(tape.rows, tape.first, tape.n_rows) == BAR else 0
 
 
 @njit
-def first_quote(tapes: Any, i: int) -> int:
-    """Kind of the first row of a tape that is a quote, a trade or a bar; statuses and the like may stand before it."""
-    for at in range(tapes[i, 3], tapes[i, 1]):
-        kind = event_at(tapes[i, 0] + at * EVENT_BYTES).kind
+def first_quote(rows: int, first: int, n_rows: int) -> int:
+    """Kind of the first quote, trade or bar of a tape (EVENT rows at an address); statuses may stand before it."""
+    for at in range(first, n_rows):
+        kind = event_at(rows + at * EVENT_BYTES).kind
         if kind <= BAR:
             return kind
     return 0
 
 
 @njit
-def advance_leg(x: Any, i: int, tapes: Any, until_ns: int) -> None:
+def advance_leg(x: Any, i: int, tape: Any, until_ns: int) -> None:
     """One leg up to `until_ns`: rows and commands in time order, rows first at equal ns."""
     e = exleg_of(x, i)
     if e.started == 0:
-        begin_leg(e, i, tapes)
+        begin_leg(e, tape)
     while True:
         arrive = e.commands[e.cmd_head].arrive_ns if e.n_commands > 0 else INF
         bound = min(until_ns, arrive)
         if e.row_ns <= bound and e.row_ns != INF:
-            advance_rows(x, i, tapes, bound)
+            advance_rows(x, i, tape, bound)
         if arrive > until_ns or arrive == INF:
             return
         c = e.commands[e.cmd_head]
@@ -269,38 +294,39 @@ def advance_leg(x: Any, i: int, tapes: Any, until_ns: int) -> None:
         on_command(x, i, c)
 
 
-@njit
-def advance_rows(x: Any, i: int, tapes: Any, bound_ns: int) -> None:
+@njit(apart=True)
+def advance_rows(x: Any, i: int, tape: Any, bound_ns: int) -> None:
     """The market's rows of a leg up to `bound_ns`; each is before the leg's next command.
 
     The clock of a leg never goes back: a row stamped earlier than the one before it happens when that one did.
     """
     e = exleg_of(x, i)
-    rows, n, ordered = tapes[i, 0], tapes[i, 1], tapes[i, 2] != 0
-    order = int32_at(tapes[i, 2])
+    rows, n, ordered = tape.rows, tape.n_rows, tape.order != 0
+    order = int32_at(tape.order)
     b = book_at(address_of(x) + e.book_off)
     at, t = e.cursor, e.row_ns
-    others, watched = others_of(e), e.watched
+    wide = e.book_off != 0 and is_wide(b)
     while True:
         ev = event_at(rows + (order[at] if ordered else at) * EVENT_BYTES)
         t = max(t, venue_ns(e, ev))
         if t > bound_ns:
             break
-        if at + AHEAD < n and others != -1:
+        kind = ev.kind
+        if wide and at + AHEAD < n:
             fetch_level(b, event_at(rows + (order[at + AHEAD] if ordered else at + AHEAD) * EVENT_BYTES))
         at += 1
-        price_bit = ev.price & 63
-        if ev.kind == BOOK and (others >> price_bit) & 1 == 0 and ev.flag_bits & CLEAR == 0 and b.overlay == 0:
+        if kind == BOOK and ev.flag_bits & CLEAR == 0 and e.resync == 0 and e.book_off != 0 and b.overlay == 0:
             if book_row_inline(b, ev):
-                take_touch(e, b)  # what we took elsewhere is where it was: nothing to look at
-            if (watched >> price_bit) & 1 != 0:
-                on_depth(x, i, ev.side, ev.price, ev.count)
-            if ev.flag_bits & LAST and ((e.look != 0 and e.n_depleted > 0) or reached(e)):
-                complete(x, i, t)
-                others, watched = others_of(e), e.watched
+                take_touch(e, b)
+            on_level(x, i, e, b, ev)
+        elif kind == TRADE:
+            if reaches(e, ev) and matches(e) and e.bars == 0:
+                on_trade(x, i, ev, t)
         else:
             on_row(x, i, ev, t)
-            others, watched = others_of(e), e.watched
+        if ev.flag_bits & LAST and ((e.look != 0 and e.n_depleted > 0) or e.resync != 0 or reached(e)):
+            if kind <= TRADE:
+                complete(x, i, t)
         if at >= n:
             t = INF
             break
@@ -309,11 +335,23 @@ def advance_rows(x: Any, i: int, tapes: Any, bound_ns: int) -> None:
 
 
 @njit
-def others_of(e: Any) -> int:
-    """One bit for each price mod 64 at which a row needs more than the book and queues: where we took something."""
-    if e.book_off == 0 or e.resync != 0:
-        return -1
-    return e.taken if e.n_depleted > 0 else 0
+def on_level(x: Any, i: int, e: Any, b: Any, ev: Any) -> None:
+    """A level was set: what that is to what we took there and to orders of ours that rest there.
+
+    Depth that no TOP hides and no full table cut shows what the row says. What we took of a level is looked at again
+    when a row empties it; all other rows leave it where it was.
+    """
+    bit = 1 << (ev.price & 63)
+    if ev.qty <= 0 and e.taken & bit != 0:
+        e.look = 1
+    if e.watched & bit != 0:
+        if b.degraded != 0:
+            on_depth(x, i, ev.side, ev.price, ev.count)
+            return
+        for k in range(e.n_resting):
+            o = e.orders[e.rank[k]]
+            if o.side == ev.side and o.price == ev.price:
+                queue_level(e, o, max(ev.qty, 0), ev.count)
 
 
 @njit
@@ -325,7 +363,7 @@ def take_touch(e: Any, b: Any) -> None:
     e.leg.ask_lots = b.ask_lots
 
 
-@njit
+@njit(apart=True)
 def complete(x: Any, i: int, at_ns: int) -> None:
     """A batch that concerns us is complete: what the venue does then, if it trades."""
     e = exleg_of(x, i)
@@ -343,17 +381,18 @@ def matches(e: Any) -> bool:
     return e.leg.trading == OPEN or e.leg.trading == NO_SHORT or e.leg.trading == DEGRADED
 
 
-@njit
+@njit(apart=True)
 def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
-    """One market row of a leg, as its venue made it."""
+    """A row that is no trade, of a leg without depth, or that says more than the total of a level."""
     e = exleg_of(x, i)
     kind = ev.kind
-    matching = matches(e)
-    if kind == TRADE:
-        if e.n_resting > 0 and matching and e.bars == 0:
-            on_trade(x, i, ev, at_ns)
+    if kind == BAR:
+        if matches(e) and e.bars != 0:
+            on_bar(x, i, ev, at_ns)
     elif kind in (BOOK, TOP):
         only = 0 if kind == TOP else ev.side
+        if only == 0 or e.taken & (1 << (ev.price & 63)) != 0:
+            e.look = 1
         if e.book_off != 0:
             b = book_at(address_of(x) + e.book_off)
             laid = b.overlay
@@ -364,23 +403,14 @@ def on_row(x: Any, i: int, ev: Any, at_ns: int) -> None:
                 only = 0
         elif kind == TOP:
             take_top(e, ev)
-        if only == 0 or (e.taken >> (ev.price & 63)) & 1 != 0:
-            e.look = 1
         if ev.flag_bits & CLEAR:
             e.resync = 1
         if e.n_resting > 0 and e.resync == 0 and (only == 0 or (e.watched >> (ev.price & 63)) & 1 != 0):
             on_depth(x, i, only, ev.price, 0 if only == 0 else ev.count)
-    elif kind == BAR:
-        if matching and e.bars != 0:
-            on_bar(x, i, ev, at_ns)
-        return
     elif kind in (STATUS, EXPIRY):
         e.leg.trading = EXPIRED if kind == EXPIRY else ev.value
         if e.leg.trading == CLOSED_SESSION or e.leg.trading == EXPIRED:
             on_closed(x, i, at_ns, X_EXPIRED if e.leg.trading == EXPIRED else X_CLOSED)
-        return
-    if ev.flag_bits & LAST and ((e.look != 0 and e.n_depleted > 0) or e.resync != 0 or reached(e)):
-        complete(x, i, at_ns)
 
 
 @njit

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray
-
-from oneprice.core.address import address_of, pointer
+from oneprice.core.address import address_of, record_at
 from oneprice.core.costs import fill_fee
 from oneprice.core.jit import njit
 from oneprice.core.money import exposure
@@ -64,6 +62,8 @@ from oneprice.execution.venue_state import (
     next_shown,
     shown_lots,
 )
+
+_execution_at, _EXECUTION_BYTES = record_at(EXECUTION), EXECUTION.itemsize
 
 
 @njit
@@ -126,8 +126,7 @@ def fill(x: Any, i: int, o: Any, lots: int, ticks: int, maker: bool, at_ns: int)
     ev.qty = lots
     ev.fee = fee
     ev.flag_bits = (MAKER if maker else 0) | (FINAL if o.filled == o.lots else 0)
-    log = carray(pointer(address_of(x) + x.executions_off), N_EXECUTIONS, EXECUTION)
-    r = log[x.n_executions & (N_EXECUTIONS - 1)]
+    r = _execution_at(address_of(x) + x.executions_off + (x.n_executions & (N_EXECUTIONS - 1)) * _EXECUTION_BYTES)
     x.n_executions += 1
     r.exec_id = ev.seq
     r.client_id = o.client_id
@@ -376,7 +375,7 @@ def on_command(x: Any, i: int, c: Any) -> None:
         on_new(x, i, c)
 
 
-@njit
+@njit(apart=True)
 def on_trade(x: Any, i: int, ev: Any, at_ns: int) -> None:
     """A market trade: its lots go to our orders it passed, best price first, then where the queue ends."""
     e = exleg_of(x, i)
@@ -398,7 +397,7 @@ def on_trade(x: Any, i: int, ev: Any, at_ns: int) -> None:
             k += 1
 
 
-@njit
+@njit(apart=True)
 def on_depth(x: Any, i: int, only_side: int, only_ticks: int, stamp: int) -> None:
     """Shown sizes changed: queues follow (`only_side` 0: any level may have changed; `stamp` of the order, or 0)."""
     e = exleg_of(x, i)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oneprice.core.arena import emit, leg_of, legs_of, position_of, strategy_row, views_of
+from oneprice.core.arena import emit, leg_of, legs_of, position_of, strategy_row, view_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     BUY,
@@ -110,10 +110,9 @@ def _bad(s: Any, k: int, it: Any, reason: int) -> None:
 @njit
 def _leg_of(s: Any, k: int, index: int) -> int:
     """The engine's leg of a strategy's leg index, or -1 when there is none."""
-    views = views_of(s, k)
-    if index < 0 or index >= len(views):
+    if index < 0 or index >= strategy_row(s, k).n_legs:
         return -1
-    i = views[index].leg  # lies in memory that the strategy can write to
+    i = view_of(s, k, index).leg  # lies in memory that the strategy can write to
     return i if i >= 0 and i < s.n_legs else -1
 
 

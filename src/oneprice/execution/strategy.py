@@ -20,6 +20,7 @@ from oneprice.core.records import record
 
 ARGUMENTS = ("event", "legs", "p", "m", "orders")
 EXITS = ("converge", "inventory")
+CALLS = ("all", "market", "timers")  # in the order of their numbers in `core.arena`
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Strategy:
     `values` is the parameter record (one element, read only); `memory` the dtype of what it keeps between
     calls; `legs` the symbols it trades in its own order (empty: all legs of the engine, in the engine's
     order); `exit` how its costs count: "converge" (both legs closed together) or "inventory" (left on the
-    venues).
+    venues); `calls` what it is called on.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Strategy:
     source: str
     source_hash: str
     legs: tuple[str, ...] = ()
+    calls: str = "all"
 
     def __call__(self, **parameters: Any) -> Strategy:
         """A copy with these parameters; alias of `with_params`."""
@@ -84,6 +86,7 @@ def strategy(
     memory: Mapping[str, Any] | None = None,
     exit: str = "converge",  # noqa: A002 - the word of the contract
     name: str | None = None,
+    calls: str = "all",
     **parameters: float | int | bool,
 ) -> Callable[[Callable[..., None]], Strategy]:
     """Decorate `f(event, legs, p, m, orders)`; keyword arguments are its parameters with their defaults.
@@ -93,17 +96,21 @@ def strategy(
     memory : name -> dtype (or dtype, shape) of what the function keeps between calls; zeroed at the start.
         A field `model` (a record dtype) receives model updates.
     exit : "converge" or "inventory".
+    calls : "all" (batches of its legs, answers to its orders, timers, models), "market" (no answers) or "timers"
+        (neither, but for the first batch: there it sets its first timer). It costs nothing on what it is not called on.
     parameters : floats become float64, ints and bools int64.
 
     Raises
     ------
     ConfigError
-        A name that `np.record` uses (size, mean...), a value that is no number, an unknown exit.
+        A name that `np.record` uses (size, mean...), a value that is no number, an unknown exit or kind of calls.
     StrategyError
         The function does not take the five arguments.
     """
     if exit not in EXITS:
         raise unknown_name("exit", exit, list(EXITS))
+    if calls not in CALLS:
+        raise unknown_name("calls", calls, list(CALLS))
     fields = [(key, _kind(key, value)) for key, value in parameters.items()]
     params = record([*fields] or [("unused", "i8")])
     values = np.zeros(1, params)
@@ -122,7 +129,7 @@ def strategy(
         text = _source(function)
         digest = hashlib.sha256(text.encode()).hexdigest()
         own = name or function.__name__
-        return Strategy(own, function, params, values, remembered, exit, text, digest)
+        return Strategy(own, function, params, values, remembered, exit, text, digest, calls=calls)
 
     return wrap
 

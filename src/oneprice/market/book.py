@@ -18,14 +18,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
 
-from oneprice.core.address import address_of, i64_at, intrinsic, leading_zeros, lowest_bit, record_at, words_at
+from oneprice.core.address import address_of, i64_at, leading_zeros, lowest_bit, record_at, words_at
 from oneprice.core.errors import ConfigError
 from oneprice.core.jit import njit
-from oneprice.core.records import BOOK, CLEAR, GAP, NO_PRICE, TOP, record
+from oneprice.core.records import CLEAR, GAP, NO_PRICE, TOP, record
 from oneprice.market.far import far_best, far_drop, far_get, far_set
 
 BOOK_HEAD = record(
@@ -65,20 +62,6 @@ BOOK_HEAD = record(
 assert BOOK_HEAD.itemsize == 256
 FAR_AWAY = 1 << 61  # beyond any tick
 book_at = record_at(BOOK_HEAD)
-
-
-@intrinsic
-def prefetch(typing_context: Any, address: Any) -> Any:
-    """Ask for the cache line at an address, to write to it; nothing is read, so no address is wrong."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(ask, [builder.inttoptr(args[0], byte), word(1), word(3), word(1)])
-        return context.get_dummy_value()
-
-    return types.void(types.intp), build
 
 
 def book_bytes(log2_width: int, far_log2: int) -> int:
@@ -307,7 +290,7 @@ def _set_depth(b: Any, side: int, t: int, q: int) -> None:
         far_set(b, side, t, q)
 
 
-@njit
+@njit(apart=True)
 def book_row(b: Any, ev: Any) -> bool:
     """Apply one BOOK or TOP event; True when the touch (price or lots, either side) changed.
 
@@ -365,52 +348,6 @@ def book_row(b: Any, ev: Any) -> bool:
         b.ask_lots = q
         return changed
     return False
-
-
-@njit(forceinline=True)
-def book_row_inline(b: Any, ev: Any) -> bool:
-    """`book_row` for the loops that fold many rows: what most rows do, in the caller's own code.
-
-    A row that sets a level behind the touch, or the lots at the touch, of a window that stands needs no more.
-    """
-    t = ev.price
-    q = max(ev.qty, 0)
-    plain = ev.kind == BOOK and (ev.flag_bits & CLEAR) == 0 and b.overlay == 0 and b.placed != 0
-    if not plain or t < b.low_ticks or t >= b.low_ticks + b.width:
-        return book_row(b, ev)
-    if ev.side > 0:
-        if t > b.depth_bid or (t == b.depth_bid and q == 0):
-            return book_row(b, ev)
-        at_touch = t == b.depth_bid
-        changed = at_touch and q != b.bid_lots
-        if at_touch:
-            b.bid_lots = q
-        lots = words_at(address_of(b) + b.bid_lots_off)
-        bits = words_at(address_of(b) + b.bid_bits_off)
-    else:
-        if t < b.depth_ask or b.depth_ask == NO_PRICE or (t == b.depth_ask and q == 0):
-            return book_row(b, ev)
-        at_touch = t == b.depth_ask
-        changed = at_touch and q != b.ask_lots
-        if at_touch:
-            b.ask_lots = q
-        lots = words_at(address_of(b) + b.ask_lots_off)
-        bits = words_at(address_of(b) + b.ask_bits_off)
-    slot = t & (b.width - 1)
-    old = lots[slot]
-    lots[slot] = q
-    if (old == 0) != (q == 0):
-        bits[slot >> 6] ^= 1 << (t & 63)
-    b.n_rows += 1
-    b.diff_seq = ev.seq
-    return changed
-
-
-@njit(forceinline=True)
-def fetch_level(b: Any, ev: Any) -> None:
-    """Ask the processor for the level of a row that comes soon: a wide book does not fit its nearest cache."""
-    off = b.bid_lots_off if ev.side > 0 else b.ask_lots_off
-    prefetch(address_of(b) + off + 8 * (ev.price & (b.width - 1)))
 
 
 @njit

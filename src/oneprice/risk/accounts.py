@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.address import address_of, i64_at
+from oneprice.core.address import address_of, words_at
 from oneprice.core.arena import emit, position_of
 from oneprice.core.jit import njit
 from oneprice.core.money import E9, mul_div, mul_rate_e9
@@ -22,12 +22,10 @@ from oneprice.risk.records import (
     CASH_MOVE,
     N_CAUSES,
     NO_STRATEGY,
-    accounts_of,
     capital_account,
     cash_account,
     cause_account,
     currency_of,
-    statement_of,
     worth_account,
 )
 
@@ -40,7 +38,7 @@ def post(s: Any, amount: int, debit: int, credit: int, code: int, leg: int, stra
     if amount < 0:
         amount = -amount
         debit, credit = credit, debit
-    balances = accounts_of(s)
+    balances = words_at(address_of(s) + s.ledger.accounts_off)
     balances[debit] += amount
     balances[credit] -= amount
     s.ledger.n_postings += 1
@@ -78,7 +76,7 @@ def gain(s: Any, cause: int, amount: int, asset: int, c: int, leg: int, strategy
     if leg >= 0 and strategy >= 0:
         position_of(s, strategy * s.n_legs + leg).causes[cause] += amount
     else:
-        i64_at(address_of(s) + s.ledger.loose_off, s.n_currencies * N_CAUSES)[c * N_CAUSES + cause] += amount
+        words_at(address_of(s) + s.ledger.loose_off)[c * N_CAUSES + cause] += amount
     translate(s, c, amount, cause, leg, strategy, ref)
 
 
@@ -112,7 +110,7 @@ def reported(s: Any, cause: int, value: int, leg: int, strategy: int) -> None:
     """Add report units to the attribution of a strategy and leg, or to what belongs to none."""
     cells = s.n_strategies * s.n_legs
     cell = strategy * s.n_legs + leg if leg >= 0 and strategy >= 0 else cells
-    i64_at(address_of(s) + s.ledger.reported_off, (cells + 1) * N_CAUSES)[cell * N_CAUSES + cause] += value
+    words_at(address_of(s) + s.ledger.reported_off)[cell * N_CAUSES + cause] += value
 
 
 @njit
@@ -148,7 +146,7 @@ def equity(s: Any) -> int:
 @njit
 def cause_total(s: Any, cause: int) -> int:
     """Sum of a cause over all strategies, legs and currencies, in report units."""
-    balances = accounts_of(s)
+    balances = words_at(address_of(s) + s.ledger.accounts_off)
     home = worth_account(s, s.n_currencies)
     return -balances[cause_account(s, s.ledger.report, cause)] - balances[home + 1 + cause]
 
@@ -156,7 +154,7 @@ def cause_total(s: Any, cause: int) -> int:
 @njit
 def cash_flow(s: Any, venue: int, c: int, amount: int) -> None:
     """Note a cash flow as the venue states it; no posting reads this, `close_check` compares both."""
-    statement_of(s)[venue * s.n_currencies + c] += amount
+    words_at(address_of(s) + s.ledger.statement_off)[venue * s.n_currencies + c] += amount
 
 
 @njit

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oneprice.core.address import address_of, words_at
 from oneprice.core.arena import emit, leg_of, position_of
 from oneprice.core.jit import njit
 from oneprice.core.money import V
@@ -25,7 +26,6 @@ from oneprice.risk.records import (
     DUE_AT_ONCE,
     NO_LIMIT,
     carry_of,
-    fallback_of,
     markout_of,
     position_account,
 )
@@ -37,7 +37,7 @@ def mark2_of(s: Any, i: int) -> int:
     leg = leg_of(s, i)
     m2 = leg.mid2_ticks
     if m2 == NO_PRICE or (leg.contract == INVERSE and m2 <= 0):
-        return fallback_of(s)[i]
+        return words_at(address_of(s) + s.ledger.fallback_off)[i]
     return m2
 
 
@@ -52,7 +52,7 @@ def split_fill(s: Any, i: int, k: int, q: int, f2: int, mid2: int, touch2: int, 
     at_touch = V(leg, q, touch2)
     gain(s, EDGE, V(leg, q, mid2) - at_touch, asset, leg.currency, i, k, ref)
     gain(s, SLIPPAGE, at_touch - V(leg, q, f2), asset, leg.currency, i, k, ref)
-    fallback_of(s)[i] = f2
+    words_at(address_of(s) + s.ledger.fallback_off)[i] = f2
     book = s.ledger
     if book.tail - book.head == book.capacity:
         finish_oldest(s)
@@ -67,7 +67,7 @@ def split_fill(s: Any, i: int, k: int, q: int, f2: int, mid2: int, touch2: int, 
     book.next_due_ns = markout_of(s, book.head % book.capacity).due_ns
 
 
-@njit
+@njit(apart=True)
 def due(s: Any) -> None:
     """Mark out every fill whose horizon has passed, at the mids in force: before the event moves them.
 

@@ -244,7 +244,7 @@ def _order(s: Any, o: Any, price: int, lots: int, remaining: int) -> int:
     """The order's own size and value."""
     leg = leg_of(s, o.leg)
     limits = leg_limit_of(s, o.leg)
-    if remaining < leg.min_lots or lots % leg.lot_step != 0:
+    if remaining < leg.min_lots or (leg.lot_step > 1 and lots % leg.lot_step != 0):
         return refuse(s, R_MIN_SIZE, remaining, leg.min_lots)
     if lots > limits.order_lots:
         return refuse(s, R_QUANTITY, lots, limits.order_lots)
@@ -296,14 +296,13 @@ def _portfolio(s: Any, o: Any, add: int) -> int:
     cap = venue_limit_of(s, venue).gross_limit
     if gate.net_limit == NO_LIMIT and gate.gross_limit == NO_LIMIT and cap == NO_LIMIT:
         return R_OK
-    before, gross, at_venue = exposures(s, venue)
+    net, gross, at_venue = others(s, o.leg, venue)
+    mine, held = leg_values(s, o.leg, 0, 0)
+    after, grown = leg_values(s, o.leg, add, 0) if o.side > 0 else leg_values(s, o.leg, 0, add)
     if gate.net_limit != NO_LIMIT:
-        signed = add if o.side > 0 else -add
-        after = before + leg_net(s, o.leg, signed) - leg_net(s, o.leg, 0)
-        if abs(after) > gate.net_limit and abs(after) > abs(before):
-            return refuse(s, R_NET, after, gate.net_limit)
-    grown = leg_gross(s, o.leg, o.side, add) - leg_gross(s, o.leg, o.side, 0)
-    if grown <= 0:
+        if abs(net + after) > gate.net_limit and abs(net + after) > abs(net + mine):
+            return refuse(s, R_NET, net + after, gate.net_limit)
+    if grown <= held:
         return R_OK
     if gate.gross_limit != NO_LIMIT and gross + grown > gate.gross_limit:
         return refuse(s, R_GROSS, gross + grown, gate.gross_limit)
@@ -330,49 +329,35 @@ def measure_residual(s: Any) -> int:
 
 
 @njit
-def leg_gross(s: Any, i: int, side: int, add: int) -> int:
-    """Value of the larger side of leg i in report units, working orders and `add` on `side` filled."""
+def leg_values(s: Any, i: int, buys: int, sells: int) -> tuple[int, int]:
+    """(signed value, value of the larger side) of leg i, report units: working orders and so many lots more filled."""
     leg = leg_of(s, i)
-    up = leg.position_lots + leg.open_buy_lots
-    down = leg.open_sell_lots - leg.position_lots
-    if side > 0:
-        up += add
-    else:
-        down += add
-    lots = max(up, down)
     m2 = mark2_of(s, i)
-    if lots <= 0 or m2 == NO_PRICE:
-        return 0
-    return to_report(s, leg.currency, abs(V(leg, lots, m2)))
+    if m2 == NO_PRICE:
+        return 0, 0
+    up = leg.position_lots + leg.open_buy_lots + buys
+    down = leg.open_sell_lots + sells
+    most = max(max(up, down - leg.position_lots), 0)
+    net = to_report(s, leg.currency, exposure(leg, up - down, m2))
+    return net, to_report(s, leg.currency, abs(V(leg, most, m2)))
 
 
 @njit
-def leg_net(s: Any, i: int, add: int) -> int:
-    """Signed value of leg i in report units, working orders and `add` more filled."""
-    leg = leg_of(s, i)
-    lots = leg.position_lots + leg.open_buy_lots - leg.open_sell_lots + add
-    m2 = mark2_of(s, i)
-    if lots == 0 or m2 == NO_PRICE:
-        return 0
-    return to_report(s, leg.currency, exposure(leg, lots, m2))
-
-
-@njit
-def exposures(s: Any, venue: int) -> tuple[int, int, int]:
-    """(net, gross, gross of a venue) over all legs in report units, working orders counted as filled.
+def others(s: Any, but: int, venue: int) -> tuple[int, int, int]:
+    """(net, gross, gross of a venue) over all legs but one in report units, working orders counted as filled.
 
     One pass, and one look at a leg where we hold and work nothing: most of many legs cost next to nothing.
     """
     net = gross = at_venue = 0
     for i in range(s.n_legs):
         leg = leg_of(s, i)
-        if leg.position_lots | leg.open_buy_lots | leg.open_sell_lots == 0:
+        if i == but or leg.position_lots | leg.open_buy_lots | leg.open_sell_lots == 0:
             continue
-        net += leg_net(s, i, 0)
-        value = leg_gross(s, i, 1, 0)
-        gross += value
+        one, larger = leg_values(s, i, 0, 0)
+        net += one
+        gross += larger
         if leg.venue == venue:
-            at_venue += value
+            at_venue += larger
     return net, gross, at_venue
 
 
@@ -401,8 +386,11 @@ def _has_token(bucket: Any, now_ns: int) -> bool:
     gone = now_ns - bucket.tokens_ns
     bucket.tokens_ns = now_ns
     missing = full - bucket.tokens_e9
-    if rate > 0 and gone > 0:
-        bucket.tokens_e9 = full if gone > missing // rate else bucket.tokens_e9 + gone * rate
+    if rate > 0 and gone > 0 and missing > 0:
+        if (gone | rate) >> 31 == 0:  # the product fits: no division
+            bucket.tokens_e9 = min(bucket.tokens_e9 + gone * rate, full)
+        else:
+            bucket.tokens_e9 = full if gone > missing // rate else bucket.tokens_e9 + gone * rate
     return bucket.tokens_e9 >= E9
 
 

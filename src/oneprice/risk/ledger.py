@@ -76,9 +76,12 @@ def on_fill(
     cash_flow(s, leg.venue, c, -cost)
     post(s, cost, position_account(s, i), cash, PRINCIPAL, i, strategy, ref)
     split_fill(s, i, strategy, q, f2, mid2, touch2, ref)
-    fee, tax = fill_fee(leg, ev.side, lots, ev.price, is_maker != 0)
-    if ev.fee != NO_PRICE:
-        fee = ev.fee
+    if ev.fee != NO_PRICE and (leg.buy_tax_e9 | leg.sell_tax_e9) == 0:
+        fee, tax = ev.fee, 0
+    else:
+        fee, tax = fill_fee(leg, ev.side, lots, ev.price, is_maker != 0)
+        if ev.fee != NO_PRICE:
+            fee = ev.fee
     cash_flow(s, leg.venue, c, -fee - tax)
     gain(s, FEE, -fee, cash, c, i, strategy, ref)
     gain(s, TAX, -tax, cash, c, i, strategy, ref)

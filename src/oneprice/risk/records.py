@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.address import address_of, i64_at, record_at
+from oneprice.core.address import address_of, record_at
 from oneprice.core.arena import Arena
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.instruments import Number, Scales, exact
@@ -278,12 +278,6 @@ def account_names(scales: Scales) -> list[str]:
 
 
 @njit
-def accounts_of(s: Any) -> Any:
-    """Balances, debit-positive: i8[n_accounts]."""
-    return i64_at(address_of(s) + s.ledger.accounts_off, s.ledger.n_accounts)
-
-
-@njit
 def capital_account(s: Any, c: int) -> int:
     """Number of the capital account of currency c."""
     return c
@@ -341,18 +335,6 @@ _CARRY_BYTES = CARRY.itemsize
 def carry_of(s: Any, i: int) -> Any:
     """CARRY i."""
     return _carry_of(address_of(s) + s.ledger.carries_off + i * _CARRY_BYTES)
-
-
-@njit
-def statement_of(s: Any) -> Any:
-    """Cash by venue and currency, kept beside the postings: i8[n_venues * n_currencies]."""
-    return i64_at(address_of(s) + s.ledger.statement_off, s.n_venues * s.n_currencies)
-
-
-@njit
-def fallback_of(s: Any) -> Any:
-    """Doubled price of the last fill of each leg: i8[n_legs]."""
-    return i64_at(address_of(s) + s.ledger.fallback_off, s.n_legs)
 
 
 _leg_limit_of = record_at(LEG_LIMITS)
