@@ -42,7 +42,7 @@ REAL_DAY = "20240808"
 ROI_SHARE = 0.05  # the other engine's dense book spans the traded prices and this much on both sides
 
 
-@strategy(interval_ns=EVERY_NS, qty=QTY, limit=LIMIT, memory={"started": "i8"})
+@strategy(interval_ns=EVERY_NS, qty=QTY, limit=LIMIT, memory={"started": "i8"}, calls="timers")
 def quote_every(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
     """Join both touches every `interval_ns`, inside +-limit."""
     if m.started == 0:
@@ -56,7 +56,7 @@ def quote_every(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
     quote(orders, 2, 0, SELL, a.ask, p.qty if a.position > -p.limit else 0.0, 0)
 
 
-@strategy(qty=QTY, limit=LIMIT, memory={"bid": "i8", "ask": "i8"})
+@strategy(qty=QTY, limit=LIMIT, memory={"bid": "i8", "ask": "i8"}, calls="market")
 def quote_each_event(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
     """Look at every event, requote when the touch has moved."""
     a = legs[0]
