@@ -26,6 +26,7 @@ BORROW, LEND, STORAGE_RATE, STORAGE, YIELD, FEE, BOUND, REACH = range(8)  # plac
 TWO_SIDED, UPPER, NEITHER = 0.0, 1.0, 2.0  # of terms[BOUND]
 LOW, HIGH, OUTSIDE, IMPLIED, MONEY, RATE = range(6)  # planes of what comes out
 N_OUT = 6
+ROOM = 4_096  # episodes before a second pass
 EPISODE = record(
     [
         ("key", "i8"),  # contract
@@ -75,9 +76,9 @@ def bounds(price: Any, years: Any, cost: Any, grid: Any, logs: Any, terms: Any, 
     up, down = terms[BORROW] + terms[STORAGE_RATE] - terms[YIELD], terms[LEND] + terms[FEE] + terms[YIELD]
     store = terms[STORAGE]
     for t in range(n_rows):
-        error = logs[t, k]
+        error, row = logs[t, k], logs[t, :k]
         for j in range(n):
-            at[j] = log_discount(years[t, j], grid, logs[t, :k]) if years[t, j] >= 0.0 else math.nan
+            at[j] = log_discount(years[t, j], grid, row) if years[t, j] >= 0.0 else math.nan
         for j in range(n):
             for p in range(N_OUT):
                 out[p, t, j] = math.nan
@@ -214,8 +215,9 @@ def episodes(
     """EPISODE[n], in the order in which they began."""
     size = np.empty((0, 0)) if depth is None else np.ascontiguousarray(depth, np.float64)
     work = np.empty((max(n_keys, 1), 2), np.int64)
-    rows = np.zeros(0, EPISODE)
+    rows = np.zeros(ROOM, EPISODE)
     n = episodes_kernel(side, key, outside, size, gap, work, rows)
-    rows = np.zeros(n, EPISODE)
-    episodes_kernel(side, key, outside, size, gap, work, rows)
-    return rows
+    if n > ROOM:
+        rows = np.zeros(n, EPISODE)
+        episodes_kernel(side, key, outside, size, gap, work, rows)
+    return rows[:n]

@@ -1,7 +1,7 @@
 """Svensson and Nelson-Siegel fits by variable projection: the betas are linear, so only the decays are searched.
 
 For decays (u1, u2) the betas are least squares (Householder QR, no normal equations); the residual left is minimised
-over ln u1, ln u2 by damped Newton steps from a grid of starts. Nearly equal decays make the last columns nearly equal:
+over ln u1, ln u2 by damped Gauss-Newton steps from a grid of starts, and the best polished by Newton's. Nearly equal decays make the last columns nearly equal:
 the condition number is reported, and the decays are kept apart. Source: Golub and Pereyra, SIAM J. Numer. Anal. 10
 (1973), doi:10.1137/0710036.
 """
@@ -112,8 +112,110 @@ def allowed(p: Any) -> None:
 
 
 @njit
-def descend(t: Any, w: Any, y: Any, p: Any, a: Any) -> float:
-    """Minimise from ln decays `p` (changed in place); returns the sum of squares. Newton on differences, damped."""
+def project(b: Any, k: int) -> None:
+    """Householder QR of the first k columns of b, in place, applied to the columns behind them as well."""
+    n, m = b.shape
+    for j in range(k):
+        norm = 0.0
+        for i in range(j, n):
+            norm += b[i, j] * b[i, j]
+        norm = math.sqrt(norm)
+        if norm == 0.0:
+            continue
+        head = b[j, j] + math.copysign(norm, b[j, j])
+        scale = 1.0 / (norm * (norm + abs(b[j, j])))
+        for c in range(j + 1, m):
+            dot = head * b[j, c]
+            for i in range(j + 1, n):
+                dot += b[i, j] * b[i, c]
+            dot *= scale
+            b[j, c] -= dot * head
+            for i in range(j + 1, n):
+                b[i, c] -= dot * b[i, j]
+        b[j, j] = -math.copysign(norm, b[j, j])
+
+
+@njit
+def slopes(t: Any, w: Any, decay: Any, beta: Any, b: Any) -> None:
+    """Fill the last columns of b[n, k + 1 + m] with d(model) / d ln decay at betas beta, weighted.
+
+    With x = t/u and f(x) = (1 - e^-x) / x: df/d ln u = f - e^-x, d(f - e^-x)/d ln u = f - e^-x - x e^-x.
+    """
+    m = len(decay)
+    k = m + 2
+    for i in range(len(t)):
+        x = t[i] / decay[0]
+        fade = math.exp(-x)
+        hump = loading(x) - fade
+        b[i, k + 1] = w[i] * (beta[1] * hump + beta[2] * (hump - x * fade))
+        if m == 2:
+            x = t[i] / decay[1]
+            fade = math.exp(-x)
+            b[i, k + 2] = w[i] * beta[3] * (loading(x) - fade - x * fade)
+
+
+@njit
+def descend(t: Any, w: Any, y: Any, p: Any, a: Any, b: Any) -> float:
+    """Minimise from ln decays `p` (changed in place); returns the sum of squares.
+
+    Gauss-Newton on the projected residual, damped: its derivative is that of the model at fixed betas, projected off
+    the columns (Kaufman, BIT 15 (1975), doi:10.1007/BF01932995). a[n, k + 1], b[n, k + 1 + m] are work space.
+    """
+    m = len(p)
+    k = m + 2
+    n = len(t)
+    q, beta, decay = p.copy(), np.empty(k), np.exp(p)
+    best = left_over(t, w, y, decay, a)
+    damp = 1e-3
+    for _ in range(STEPS):
+        betas_of(a, beta)
+        columns(t, w, y, decay, b[:, : k + 1])
+        slopes(t, w, decay, beta, b)
+        project(b, k)
+        g00 = g01 = g11 = r0 = r1 = 0.0
+        for i in range(k, n):
+            g00 += b[i, k + 1] * b[i, k + 1]
+            r0 += b[i, k + 1] * b[i, k]
+            if m == 2:
+                g01 += b[i, k + 1] * b[i, k + 2]
+                g11 += b[i, k + 2] * b[i, k + 2]
+                r1 += b[i, k + 2] * b[i, k]
+        moved = False
+        for _try in range(8):
+            d0 = g00 * (1.0 + damp) + 1e-300
+            if m == 1:
+                step0, step1 = r0 / d0, 0.0
+            else:
+                d1 = g11 * (1.0 + damp) + 1e-300
+                det = d0 * d1 - g01 * g01
+                if det <= 0.0:
+                    damp = max(8.0 * damp, 1e-9)
+                    continue
+                step0, step1 = (d1 * r0 - g01 * r1) / det, (d0 * r1 - g01 * r0) / det
+            size = max(abs(step0), abs(step1))
+            cut = 1.0 if size <= 0.7 else 0.7 / size
+            q[0] = p[0] + cut * step0
+            if m == 2:
+                q[1] = p[1] + cut * step1
+            allowed(q)
+            for j in range(m):
+                decay[j] = math.exp(q[j])
+            value = left_over(t, w, y, decay, a)
+            if value < best:
+                moved = best - value > 1e-9 * best
+                best = value
+                p[:] = q
+                damp *= 0.2
+                break
+            damp = max(8.0 * damp, 1e-9)
+        if not moved:
+            break
+    return best
+
+
+@njit
+def polish(t: Any, w: Any, y: Any, p: Any, a: Any) -> float:
+    """As `descend`, by Newton steps on differences: slower a step, and surer where the residual is not small."""
     m = len(p)
     q, decay = p.copy(), np.exp(p)
     best = left_over(t, w, y, decay, a)
@@ -173,20 +275,34 @@ def fit_kernel(t: Any, y: Any, w: Any, starts: Any, out: Any) -> float:
     """Fit from every start: starts float64[s, m] ln decays (m = 1 Nelson-Siegel, 2 Svensson); out = betas, decays."""
     m = starts.shape[1]
     k = m + 2
-    a = np.empty((len(t), k + 1))
+    a, b = np.empty((len(t), k + 1)), np.empty((len(t), k + 1 + m))
     best, p, kept = math.inf, np.empty(m), np.empty(m)
     for s in range(starts.shape[0]):
         p[:] = starts[s]
         allowed(p)
-        value = descend(t, w, y, p, a)
+        value = descend(t, w, y, p, a, b)
         if value < best:
             best = value
             kept[:] = p
+    polish(t, w, y, kept, a)
     decay = np.exp(kept)
     best = left_over(t, w, y, decay, a)
     betas_of(a, out[:k])
     out[k : k + m] = decay
     return best
+
+
+@njit
+def errors_of(t: Any, y: Any, out: Any, k: int, error: Any) -> None:
+    """error[n]: the curve of betas and decays `out` less the rates."""
+    for i in range(len(t)):
+        x = t[i] / out[k]
+        near = loading(x)
+        value = out[0] + out[1] * near + out[2] * (near - math.exp(-x))
+        if k == 4:
+            z = t[i] / out[k + 1]
+            value += out[3] * (loading(z) - math.exp(-z))
+        error[i] = value - y[i]
 
 
 def fit_svensson(
@@ -226,7 +342,8 @@ def fit_svensson(
     k = m + 2
     b3, u2 = (float(out[3]), float(out[k + 1])) if m == 2 else (0.0, float(out[k]))
     curve = Svensson(float(out[0]), float(out[1]), float(out[2]), b3, float(out[k]), u2)
-    error = np.array([curve.zero(x) for x in t]) - y
+    error = np.empty_like(y)
+    errors_of(t, y, out, k, error)
     a = np.empty((len(t), k + 1))
     columns(t, root, y, out[k:], a)
     scaled = a[:, :k] / np.linalg.norm(a[:, :k], axis=0)
