@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from oneprice.cli import fit_curve as curve
 from oneprice.cli import fit_making as making
 from oneprice.cli import inputs
-from oneprice.cli.common import JSON, number, print_json, progress, verb
+from oneprice.cli.common import JSON, number, pairs, print_json, progress, verb
 from oneprice.core.errors import ConfigError
 
 SPACE = Annotated[str, typer.Option(help="log: ratios of value; level: ratios of units.")]
@@ -25,12 +26,15 @@ HEDGE = Annotated[str, typer.Option(help="Of pairs: auto (by BIC on the window),
 SORT = Annotated[bool, typer.Option("--sort", help="Sort the rows by time.")]
 TIME = Annotated[str | None, typer.Option("--time-column", help="Name of the column of times, if it is not plain.")]
 FORMAT = Annotated[str | None, typer.Option(help="Of times that are text, e.g. %m/%d/%Y.")]
+ABOUT = Annotated[
+    list[str] | None, typer.Option("--about", help="What is known of the data, e.g. adjusted=splits; repeat.")
+]
 SYMBOLS = Annotated[str | None, typer.Option(help="Series to read, e.g. AAPL,MSFT; all by default.")]
 
 
 @verb
 def fit(
-    strategy: Annotated[str, typer.Argument(help="stat_arb, market_making, or `file.py:name`.")],
+    strategy: Annotated[str, typer.Argument(help="stat_arb, market_making, `file.py:name`, or curve.")],
     prices: Annotated[Path | None, typer.Argument(help="CSV or Parquet of prices (strategies of slots).")] = None,
     *,
     train: Annotated[str, typer.Option(help="Length at the end of the prices to fit on, e.g. 3y. Empty: all.")] = "",
@@ -49,6 +53,7 @@ def fit(
     time_column: TIME = None,
     time_format: FORMAT = None,
     symbols: SYMBOLS = None,
+    about: ABOUT = None,
     tape: making.TAPE = None,
     legs: inputs.LEGS = None,
     days: inputs.DAYS = None,
@@ -57,6 +62,9 @@ def fit(
     join_ms: making.JOIN = 1.0,
     first: making.FIRST = "",
     page: making.PAGE = None,
+    method: curve.METHOD = "svensson",
+    day: curve.DAY = None,
+    convention: curve.CONVENTION = None,
     out: Annotated[Path | None, typer.Option(help="File for the model. None: it is only printed.")] = None,
     as_json: JSON = False,
 ) -> None:
@@ -65,7 +73,14 @@ def fit(
     Example: oneprice fit stat_arb prices.parquet --train 3y --fees 0,5 --out model.json
 
     Example: oneprice fit market_making --tape tapes --leg perp:BTC-USDT --first 1h --out model.json
+
+    Example: oneprice fit curve treasury.csv --day 2016-12-30 --method svensson --page curve.html
+
+    Example: oneprice fit curve quotes.csv --method bootstrap --convention SOFR --day 2023-01-31 --json
     """
+    if strategy == "curve":
+        curve.fit_curve(prices, method=method, day=day, convention=convention, page=page, out=out, as_json=as_json)
+        return
     from oneprice.study.model_file import fit_model
 
     chosen = inputs.strategy_of(strategy)
@@ -81,7 +96,7 @@ def fit(
     select = selection(
         space, family, false_discovery, number(lags), most_pairs, pair_capital, most_legs=most_legs, hedge=hedge
     )
-    panel = panel_of(prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols)
+    panel = panel_of(prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols, about=about)
     with progress("fit", quiet=as_json) as tick:
         tick(0, 0)
         model = fit_model(chosen, panel, train=train, select=select, cost_bp=fill_cost(fees, slippage_bp))
@@ -95,12 +110,15 @@ def fit(
         typer.echo(f"wrote {out}; `oneprice replay later.parquet --strategy {strategy} --model {out}` trades it")
 
 
-def panel_of(path: Path, align: str, *, symbols: str | None = None, **words: Any) -> Any:
-    """The panel of a table of prices; `words` as for `load`."""
+def panel_of(
+    path: Path, align: str, *, symbols: str | None = None, about: list[str] | None = None, **words: Any
+) -> Any:
+    """The panel of a table of prices, `about` what is known of it; `words` as for `load`."""
     from oneprice.market.prices import load
 
     named = [s.strip() for s in symbols.split(",")] if symbols else None
-    return load(path, align=align, symbols=named, **words)
+    header = {k: str(v) for k, v in pairs(about, what="--about").items()}
+    return load(path, align=align, symbols=named, header=header or None, **words)
 
 
 def selection(space: str, family: str, level: float, lags: Any, most_pairs: int, capital: float, **words: Any) -> Any:

@@ -115,6 +115,13 @@ def scale(s: Sizes) -> list[Figure]:
     return scale_figures(QUICK_SERIES if s.quick else SERIES)
 
 
+def term(s: Sizes) -> list[Figure]:
+    """The audit of a history of futures beside pandas, Svensson beside QuantLib, a curve after one quote moved."""
+    from oneprice.study.bench_term import term_figures
+
+    return term_figures(s.repeats, quick=s.quick)
+
+
 def making(s: Sizes) -> list[Figure]:
     """Avellaneda-Stoikov quoting at every event beside hftbacktest, on simulated rows and on Binance captures."""
     from oneprice.study.bench_making import making_bench
@@ -159,6 +166,7 @@ GROUPS: dict[str, dict[str, Part]] = {
         "reversion": reversion,
         "grid": grid,
         "scale": scale,
+        "term": term,
     },
     "microstructure": {
         "making": making,
