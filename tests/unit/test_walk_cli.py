@@ -124,3 +124,69 @@ def test_messages_name_options_not_arguments(table: Path, tmp_path: Path) -> Non
     sorted_ones = call("fit", "stat_arb", str(tmp_path / "back.csv"), "--sort", "--fees", "0,2", "--json")
     same = call("fit", "stat_arb", str(table / "early.csv"), "--fees", "0,2", "--json")
     assert json.loads(sorted_ones.stdout)["slots"] == json.loads(same.stdout)["slots"] != []
+
+
+def test_what_is_left_out_is_said_in_text_file_and_page(table: Path, tmp_path: Path) -> None:
+    """Exclusions, flags and notes of the panel and of the windows are in the text of fit and walk, in JSON and page."""
+    rows = (table / "all.csv").read_text().splitlines()
+    given = [rows[0] + ",NONE,STILL,TWICE,SPLIT,MINUS,GONE"]
+    for t, row in enumerate(rows[1:]):
+        cells = row.split(",")
+        split = float(cells[6]) * (1 + 0.003 * ((t * 7) % 5)) * (0.5 if t >= 290 else 1.0)
+        minus = float(cells[5]) * (1 + 0.003 * ((t * 5) % 7)) * (-1.0 if t == 300 else 1.0)
+        gone = f"{float(cells[4]) * (1 + 0.003 * ((t * 3) % 11)):.6f}" if t < 120 else ""
+        given.append(f"{row},,7,{2 * float(cells[1]):.6f},{split:.6f},{minus:.6f},{gone}")
+    prices = tmp_path / "dirty.csv"
+    prices.write_text("\n".join(given) + "\n")
+    panel = ("excluded NONE: no price at all", "excluded STILL: constant at 7", "excluded TWICE: exactly 2 times A")
+    panel = (*panel, "flagged SPLIT: split: ratio 0.", "flagged MINUS: non-positive")
+    fitted = call("fit", "stat_arb", str(prices), "--fees", "0,2", "--about", "survivorship=names of today")
+    assert fitted.exit_code == 0, fitted.output
+    for words in (*panel, "excluded GONE: 71.4 % of prices missing", "excluded SPLIT: looks split"):
+        assert words in fitted.output, fitted.output
+    plain = json.loads(call("fit", "stat_arb", str(prices), "--fees", "0,2", "--align", "as_of", "--json").stdout)
+    assert {e["symbol"] for e in plain["excluded"]} >= {"NONE", "STILL", "TWICE", "GONE", "SPLIT", "MINUS"}
+    assert {f["symbol"] for f in plain["flagged"]} == {"SPLIT", "MINUS"} and plain["notes"]
+    out = tmp_path / "walk"
+    done = call("walk", str(prices), "--train", "200d", "--step", "60d", "--fees", "0,2", "--about",
+                "survivorship=names of today", "--out", str(out))  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "survivorship: names of today" in done.output
+    windows = (
+        "left out GONE in 4 of 4 windows",
+        "left out SPLIT in 2 of 4 windows",
+        "left out MINUS in 2 of 4 windows",
+    )
+    page = (out / "walk.html").read_text()
+    for words in (*panel, *windows):
+        assert words in done.output and words in page, (words, done.output)
+    held = json.loads((out / "walk.json").read_text())
+    assert {e["symbol"] for e in held["excluded"]} == {"NONE", "STILL", "TWICE"}
+    assert {e["symbol"]: e["windows"] for e in held["left_out"]} == {"GONE": 4, "SPLIT": 2, "MINUS": 2}
+    assert {f["symbol"] for f in held["flagged"]} == {"SPLIT", "MINUS"}
+
+
+def test_a_panel_without_two_series_to_test_is_an_error_not_a_row_of_zeros(table: Path, tmp_path: Path) -> None:
+    """Logs of prices below zero: screen, fit and walk say so with the option that helps; with it they run."""
+    rows = (table / "all.csv").read_text().splitlines()
+    below = [rows[0]] + [",".join([r.split(",")[0], *(f"-{v}" for v in r.split(",")[1:])]) for r in rows[1:]]
+    prices = tmp_path / "below.csv"
+    prices.write_text("\n".join(below) + "\n")
+    walk = ("walk", str(prices), "--train", "200d", "--step", "60d", "--fees", "0,2")
+    for words in (("screen", str(prices)), ("fit", "stat_arb", str(prices), "--fees", "0,2"), walk):
+        done = call(*words)
+        assert done.exit_code == 2 and "at least 2" in done.output, done.output
+        assert "--space" in done.output and "A: " in done.output, done.output
+    level = call(*walk, "--space", "level")
+    assert level.exit_code == 0 and "exactly" in level.output, level.output
+
+
+def test_a_claim_is_yes_or_no_and_says_why(table: Path) -> None:
+    """`--about claim=no` is no, anything but yes and no an error, and a yes needs its reason."""
+    prices = str(table / "early.csv")
+    for words, text in ((("claim=perhaps",), "expected yes or no"), (("claim=yes",), "claim_why")):
+        done = call("screen", prices, "--no-baskets", *(w for x in words for w in ("--about", x)))
+        assert done.exit_code == 2 and text in done.output, done.output
+    assert "can P&L be claimed?: no," in call("screen", prices, "--no-baskets", "--about", "claim=no").output
+    both = call("screen", prices, "--no-baskets", "--about", "claim=yes", "--about", "claim_why=true closes")
+    assert "can P&L be claimed?: yes, true closes" in both.output

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from oneprice.cli import fit as words
-from oneprice.cli.common import JSON, number, pairs, print_json, progress, verb
+from oneprice.cli.common import JSON, number, print_json, progress, verb
 from oneprice.core.errors import ConfigError, DataError
 
 POWER_WORLDS = 20  # of ten planted pairs each
@@ -59,9 +59,8 @@ def screen(
 
     from oneprice.study.screen import screen as study
 
-    header = {k: str(v) for k, v in pairs(about, what="--about").items()}
     panel = words.panel_of(
-        prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols, header=header or None
+        prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols, about=about
     )
     with progress("screen", quiet=as_json) as tick, _pool(jobs) as pool:
         found = study(

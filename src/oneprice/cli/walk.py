@@ -42,6 +42,7 @@ def walk(
     time_column: words.TIME = None,
     time_format: words.FORMAT = None,
     symbols: words.SYMBOLS = None,
+    about: words.ABOUT = None,
     limits: inputs.LIMITS = None,
     seed: inputs.SEED = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for journal, walk.json and walk.html.")] = None,
@@ -56,7 +57,9 @@ def walk(
     chosen = inputs.strategy_of(strategy, settings)
     words.model_of(chosen)
     words.fill_cost(fees, slippage_bp)
-    panel = words.panel_of(prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols)
+    panel = words.panel_of(
+        prices, align, sort=sort, time=time_column, time_format=time_format, symbols=symbols, about=about
+    )
     select = words.selection(
         space, family, false_discovery, number(lags), most_pairs, pair_capital, most_legs=most_legs, hedge=hedge
     )

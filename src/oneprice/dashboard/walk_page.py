@@ -16,7 +16,7 @@ from oneprice.dashboard.html import cards, own_header, table
 from oneprice.dashboard.style import CSS, SCRIPT
 from oneprice.market.prices_read import time_text
 from oneprice.study.walk_report import WalkForward
-from oneprice.study.walk_text import eras_table, funnel_table, pairs_table
+from oneprice.study.walk_text import eras_table, funnel_table, left_out_lines, pairs_table
 
 SHOWN = 12  # pairs with a page of their own
 
@@ -49,6 +49,7 @@ def walk_page(walk: WalkForward) -> str:
         _section("Pairs", _table(pairs_table(walk, most=10_000), "amounts are those of the ledger, pair by pair")),
         *(pair_section(p) for p in walk.pages()[:SHOWN]),
         _section("Refused", refused(walk)),
+        _section("Left out", left_out(walk)),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -133,6 +134,13 @@ def refused(walk: WalkForward) -> str:
     """Refused orders and packages by reason, with the reason's count."""
     found = [(name, float(n)) for name, n in walk.refused().items()]
     return f'<div class="chart">{bars(found, unit="")}</div>' if found else '<p class="none">nothing was refused</p>'
+
+
+def left_out(walk: WalkForward) -> str:
+    """Notes, exclusions and flags of the panel, and the series that windows left out, with reasons."""
+    lines = left_out_lines(walk, most=10_000)
+    items = "".join(f"<li>{escape(line.strip())}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else '<p class="none">nothing was left out</p>'
 
 
 def _section(title: str, body: str) -> str:

@@ -28,6 +28,8 @@ from oneprice.market.tape import Tape, join_events, make_tape
 
 FINE = 1_000_000  # least ticks in the first price of a series
 MOST_TICKS = 1 << 31  # in any: growth by a factor of two hundred, or two thousand, from the first
+LEAST_PRICE, MOST_PRICE = 1e-12, 1e12  # beyond them the unit is wrong
+PLAIN = (0, 3)  # powers of ten of first prices whose lot is 0.01
 DEPTH_LOTS = 10**9  # a panel has no volumes: size is bounded by limits, not by bars
 STALE_STEPS = 8  # a quote is traded on for so many steps: weekends and holidays
 OPENS = ("close", "previous")
@@ -54,7 +56,7 @@ def bar_tapes(
     opens: str | np.ndarray = "close",
     venue: str = "prices",
     currency: str = "USD",
-    lot: str = "0.01",
+    lot: str | None = None,
     fees: Fees | Mapping[str, Fees] | None = None,
     borrow_bp_year: float = 0.0,
     dividends: Mapping[str, Sequence[tuple[str | int, float]]] | None = None,
@@ -66,6 +68,8 @@ def bar_tapes(
     Parameters
     ----------
     opens : "close", "previous", or float64[T, N] of opens (NaN where the series has no price).
+    lot : units a lot of every series; None: 0.01 where the first price is from 1 to 10,000, else as many as are worth
+        as much there as 0.01 is at the nearer end: lots of a thousandth coin and of a thousand are both tradable.
     fees : one for all, or by symbol of the panel; None leaves them to the replay.
     bans, borrow_bp_year, dividends (symbol -> (ex-date, amount a unit)) : see `market/corporate.py`.
 
@@ -90,7 +94,7 @@ def bar_tapes(
         tick = _tick(symbol, close[:stop])
         own = fees.get(symbol) if isinstance(fees, Mapping) else fees
         instrument = Instrument(
-            symbol=f"{venue}:{symbol}", underlying=symbol, quote=currency, tick=tick, lot=lot, fees=own,
+            symbol=f"{venue}:{symbol}", underlying=symbol, quote=currency, tick=tick, lot=lot or _lot(tick), fees=own,
             stale_ns=STALE_STEPS * prices.step_ns, assumed_depth_lots=DEPTH_LOTS,
         )  # fmt: skip
         rows = _bars(prices.time_ns[:stop], close[:stop], opened[:stop, i], float(tick))
@@ -159,13 +163,25 @@ def _tick(symbol: str, close: np.ndarray) -> str:
     held = np.abs(close[np.isfinite(close) & (close != 0.0)])
     if len(held) == 0:
         raise DataError(f"bar_tapes: {symbol} has no price other than 0; leave it out")
-    power = math.floor(math.log10(held[0] / FINE) + 1e-9)
-    if held.max() / 10.0**power >= MOST_TICKS:
+    least, most = float(held.min()), float(held.max())
+    if not LEAST_PRICE <= least <= most <= MOST_PRICE:
         raise DataError(
-            f"bar_tapes: {symbol} grows from {held[0]:g} to {held.max():g}: expected at most {MOST_TICKS} ticks of"
+            f"bar_tapes: {symbol} has prices of size {least:g} to {most:g}: expected {LEAST_PRICE:g} to {MOST_PRICE:g};"
+            " change the unit or leave it out"
+        )
+    power = math.floor(math.log10(held[0] / FINE) + 1e-9)
+    if most / 10.0**power >= MOST_TICKS:
+        raise DataError(
+            f"bar_tapes: {symbol} grows from {held[0]:g} to {most:g}: expected at most {MOST_TICKS} ticks of"
             f" 1e{power}; cut or rescale its history"
         )
     return f"1e{power}"
+
+
+def _lot(tick: str) -> str:
+    """The lot of a series by its tick: its money stays exact beside series of any other size of price."""
+    power = int(tick[2:]) + round(math.log10(FINE))
+    return f"1e{min(max(power, PLAIN[0]), PLAIN[1]) - power - 2}"
 
 
 def _ticks(price: np.ndarray, tick: float) -> np.ndarray:

@@ -25,6 +25,10 @@ ALIGN = ("intersection", "as_of", "union")
 LEAST_TIMES = 20
 
 
+NO_CLAIM = "side, adjustment and survivorship of the prices are not stated"
+SAID = {"yes": True, "true": True, "no": False, "false": False}
+
+
 class PriceHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What must be said above any number made from a panel.
 
@@ -40,12 +44,14 @@ class PriceHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adjusted: str = "not stated"
     survivorship: str = "not stated"
     claim: bool = False
-    claim_why: str = "side, adjustment and survivorship of the prices are not stated"
+    claim_why: str = NO_CLAIM
 
     def __post_init__(self) -> None:
         if self.side not in SIDES:
             raise ConfigError(f"header side {self.side!r}: expected one of {', '.join(SIDES)}")
-        if not self.claim_why:
+        if not isinstance(self.claim, bool):
+            raise ConfigError(f"header claim {self.claim!r}: expected yes or no")
+        if not self.claim_why or (self.claim and self.claim_why == NO_CLAIM):
             raise ConfigError("header claim_why is empty: say why P&L can or cannot be claimed on these prices")
 
     def lines(self) -> list[tuple[str, str]]:
@@ -262,7 +268,8 @@ def _header(source: str, given: PriceHeader | Mapping[str, Any] | None, time_ns:
     for name in words:
         if name not in PriceHeader.__struct_fields__:
             raise unknown_name("header field", name, list(PriceHeader.__struct_fields__))
-    return PriceHeader(**words)
+    claim = words.get("claim", False)
+    return PriceHeader(**{**words, "claim": SAID.get(claim.lower(), claim) if isinstance(claim, str) else claim})
 
 
 def period_of(time_ns: np.ndarray) -> str:

@@ -26,7 +26,7 @@ from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.signals.slots import Slot, pack
 from oneprice.study.walk_estimator import later, span
-from oneprice.study.walk_fit import PairSelection, Picked
+from oneprice.study.walk_fit import PairSelection, Picked, too_few
 from oneprice.study.walk_forward import bar_replay
 
 FORMAT = 1
@@ -47,6 +47,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     survivors: tuple[dict[str, Any], ...]
     excluded: tuple[dict[str, str], ...]
     slots: tuple[Slot, ...]
+    flagged: tuple[dict[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; numbers that are not finite become None."""
@@ -74,13 +76,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             f"  {'/'.join(r['symbols'])}: p {r['p']:.3g}, q {r['adjusted']:.3g}: {r['verdict']}" for r in self.survivors
         ]
         left = [f"  excluded {e['symbol']}: {e['reason']}" for e in self.excluded]
+        left += [f"  flagged {f['symbol']}: {f['kind']}: {f['text']}" for f in self.flagged]
+        left += [f"  note: {note}" for note in self.notes]
         return "\n".join([seen, f"{len(self.survivors)} survive, {len(self.slots)} slots", *told, *rows, *left])
 
 
 def fit_model(strategy: Strategy, prices: Prices, *, train: str = "", select: PairSelection, cost_bp: float) -> Model:
     """Select and fit on the last `train` of a panel ("": all of it). `cost_bp`: fee and slippage of one fill.
 
-    Raises ConfigError for a training length the panel does not have.
+    Raises
+    ------
+    ConfigError
+        A training length the panel does not have.
+    DataError
+        Fewer than two series can be tested.
     """
     last = int(prices.time_ns[-1])
     window = prices
@@ -91,6 +100,8 @@ def fit_model(strategy: Strategy, prices: Prices, *, train: str = "", select: Pa
             raise ConfigError(f"fit: train {train}: expected at most the panel ({prices.header.period})")
         window = prices.rows(int(np.searchsorted(prices.time_ns, start, side="right")), len(prices))
     picked: Picked = select(window, np.full(prices.width, cost_bp))
+    if prices.width - len(picked.excluded) < 2:
+        raise DataError(f"fit: {too_few([(e.symbol, e.reason) for e in picked.excluded], select.space)}")
     return Model(
         strategy=strategy.name,
         symbols=prices.symbols,
@@ -102,7 +113,9 @@ def fit_model(strategy: Strategy, prices: Prices, *, train: str = "", select: Pa
         by_chance=picked.by_chance,
         nominal=picked.nominal,
         survivors=tuple(msgspec.to_builtins(r) for r in picked.survivors),
-        excluded=tuple({"symbol": e.symbol, "reason": e.reason} for e in picked.excluded),
+        excluded=tuple({"symbol": e.symbol, "reason": e.reason} for e in (*prices.excluded, *picked.excluded)),
+        flagged=tuple(msgspec.to_builtins(f) for f in prices.flagged),
+        notes=prices.notes,
         slots=picked.slots,
     )
 

@@ -338,6 +338,14 @@ def kappa_error(fit: Any) -> float:
     return (high - float(fit["kappa_low"])) / (2.0 * NORMAL_95)
 
 
+def too_few(left_out: Sequence[tuple[str, str]], space: str) -> str:
+    """What to say where fewer than two series can be tested: the first reasons, and a way out."""
+    listed = "; ".join(f"{symbol}: {reason}" for symbol, reason in left_out[:5])
+    more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+    hint = "; prices at or below zero need space='level'" if space == "log" else ""
+    return f"expected at least 2 series that can be tested, fewer are left; excluded: {listed}{more}{hint}"
+
+
 def usable(prices: Prices, space: str) -> tuple[Prices | None, tuple[checks.Excluded, ...]]:
     """The window without series that cannot be tested, each with its reason; None when fewer than two are left.
 

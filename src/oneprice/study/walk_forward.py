@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.errors import ConfigError
+from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.instruments import Fees, Number
 from oneprice.engine.state import Settings
 from oneprice.execution.latency import constant
@@ -28,7 +28,7 @@ from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.study.walk_estimator import Estimator, later, span
-from oneprice.study.walk_fit import PairSelection, Select
+from oneprice.study.walk_fit import PairSelection, Select, too_few
 from oneprice.study.walk_report import Part, WalkForward
 
 ONCE = 1 << 61
@@ -81,6 +81,8 @@ def walk_forward(
     ------
     ConfigError
         Prices that do not cover train + step, fees that are not in order of time, or an impossible setting.
+    DataError
+        No window had two series that can be tested, or prices that no tick expresses.
     """
     chosen = select or PairSelection()
     if strategy.parameters.get("wealth") == 0.0:
@@ -118,7 +120,17 @@ def walk_forward(
         parts.append(Part(run, tuple(tapes), panel, windows, fee, slippage_bp))
     if not parts:
         raise ConfigError(f"walk_forward: train {train}, step {step}: the panel is too short ({prices.header.period})")
-    return WalkForward(strategy, tuple(parts), float(capital), tries, (train, step), prices.header)
+    found = WalkForward(strategy, tuple(parts), float(capital), tries, (train, step), prices.header)
+    _require_tested(found, getattr(chosen, "space", ""))
+    return found
+
+
+def _require_tested(walk: WalkForward, space: str) -> None:
+    """Refuse a walk in which nothing was looked at: its zeros would read as a result."""
+    chosen = [w for w in walk.windows if w.why == "schedule"]
+    if all(walk.panel.width - len(w.picked.excluded) < 2 for w in chosen):
+        why = too_few([(r.symbol, r.reason) for r in walk.left_out()], space)
+        raise DataError(f"walk_forward: nothing was tested in any of {len(chosen)} windows: {why}")
 
 
 def _share_of(progress: Callable[[float], None] | None, n: int, count: int) -> Callable[[float], None] | None:

@@ -85,6 +85,16 @@ class PairResult(msgspec.Struct, frozen=True):
     dynamic: int = 0
 
 
+class LeftOut(msgspec.Struct, frozen=True):
+    """A series that some selections could not test: in how many windows of how many, and why the first time."""
+
+    symbol: str
+    windows: int
+    of: int
+    first_ns: int
+    reason: str
+
+
 class EraRow(msgspec.Struct, frozen=True):
     """A stretch of time. Ratios are per bar; `deflated` is the probability that the net ratio is more than luck."""
 
@@ -286,7 +296,32 @@ class WalkForward:
             )  # fmt: skip
         return rows
 
-    # ---------------------------------------------------------------- what was refused
+    # ---------------------------------------------------------------- what was left out and refused
+    @property
+    def panel(self) -> Prices:
+        """The prices of the first part: `excluded`, `flagged` and `notes` are those of the whole panel."""
+        return self.parts[0].prices
+
+    def left_out(self) -> list[LeftOut]:
+        """Series that selections left out of their windows, with the first reason of each, in the panel's order."""
+        chosen = [w for w in self.windows if w.why == "schedule"]
+        found: dict[str, list[tuple[int, str]]] = {}
+        for window in chosen:
+            for one in window.picked.excluded:
+                found.setdefault(one.symbol, []).append((window.at_ns, one.reason))
+        place = {s: i for i, s in enumerate(self.panel.symbols)}
+        order = sorted(found, key=lambda s: (place.get(s, len(place)), s))
+        return [LeftOut(s, len(found[s]), len(chosen), *found[s][0]) for s in order]
+
+    def not_traded(self) -> dict[str, int]:
+        """Survivors that were given no slot, by reason, over all selections."""
+        out: dict[str, int] = {}
+        for window in self.windows:
+            for one in window.picked.survivors if window.why == "schedule" else ():
+                if one.verdict != "traded":
+                    out[one.verdict] = out.get(one.verdict, 0) + 1
+        return out
+
     def refused(self) -> dict[str, int]:
         """Refused orders and packages by reason."""
         out: dict[str, int] = {}
@@ -339,6 +374,11 @@ class WalkForward:
         return _finite(
             {
                 "header": dict(self.header.lines()),
+                "excluded": [msgspec.to_builtins(e) for e in self.panel.excluded],
+                "flagged": [msgspec.to_builtins(f) for f in self.panel.flagged],
+                "notes": list(self.panel.notes),
+                "left_out": [msgspec.to_builtins(r) for r in self.left_out()],
+                "not_traded": self.not_traded(),
                 "train": self.spans[0],
                 "step": self.spans[1],
                 "tries": self.tries,

@@ -16,7 +16,10 @@ def text(walk: Any) -> str:
     year = math.sqrt(walk.bars_year())
     lines = [f"{walk.strategy.name}: train {walk.spans[0]}, step {walk.spans[1]}, {walk.tries} walk-forwards tried"]
     lines += [f"  {label}: {value}" for label, value in walk.header.lines()]
+    lines += left_out_lines(walk)
     lines += ["", *_table(*funnel_table(walk))]
+    kept_out = ", ".join(f"{why} {n:,}" for why, n in walk.not_traded().items())
+    lines += [f"survivors not traded: {kept_out}"] if kept_out else []
     lines += ["", "P&L by cause"]
     told = [(c, v) for c, v in walk.pnl().items() if v or c == "total"]
     lines += [f"  {cause:<12}{value:>18,.2f}" for cause, value in told]
@@ -33,6 +36,22 @@ def text(walk: Any) -> str:
     refused = walk.refused()
     lines.append("refused: " + (", ".join(f"{name} {n:,}" for name, n in refused.items()) or "nothing"))
     return "\n".join(lines)
+
+
+def left_out_lines(walk: Any, most: int = SHOWN) -> list[str]:
+    """What was left out of the panel, what is suspicious in it, and which series windows left out, with reasons."""
+    panel, windows = walk.panel, walk.left_out()
+    lines = [f"  note: {note}" for note in panel.notes]
+    lines += [f"  excluded {e.symbol}: {e.reason}" for e in panel.excluded]
+    lines += [f"  flagged {f.symbol}: {f.kind}: {f.text}" for f in panel.flagged]
+    lines += [
+        f"  left out {r.symbol} in {r.windows} of {r.of} windows, first {time_text(r.first_ns)[:10]}: {r.reason}"
+        for r in windows[:most]
+    ]
+    if len(windows) > most:
+        names = ", ".join(r.symbol for r in windows[most:])
+        lines.append(f"  left out of some windows, too: {names} (reasons: --json)")
+    return lines
 
 
 def funnel_table(walk: Any) -> tuple[list[str], list[list[str]]]:
