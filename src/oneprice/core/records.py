@@ -185,6 +185,8 @@ LEG = record(
         ("ask_lots", "i8"),
         ("mid2_ticks", "i8"),  # doubled mid (bid + ask); last known while one side is missing
         ("last_ticks", "i8"),
+        ("bought_lots", "i8"),  # by takers since the start, in all trades seen, also those inside a batch
+        ("sold_lots", "i8"),
         ("quote_ns", "i8"),  # receive time of the last update of the touch or of a book row
         ("quote_exchange_ns", "i8"),
         ("seq", "i8"),
@@ -240,6 +242,8 @@ VIEW = record(
         ("contract", "i4"),
         ("trading", "i4"),
         ("degraded", "i8"),
+        ("bought_qty", "f8"),  # by takers since the start: what a strategy takes differences of, whatever ends a batch
+        ("sold_qty", "f8"),
         ("locked_lots", "i8"),  # of the leg, all strategies: bought today, not to be sold before tomorrow
     ]
 )

@@ -183,6 +183,8 @@ def refresh(s: Any, k: int, slot: int, i: int) -> None:
     v.bid_qty = leg.bid_lots * unit
     v.ask_qty = leg.ask_lots * unit
     v.last = leg.last_ticks * leg.tick if leg.last_ticks != NO_PRICE else math.nan
+    v.bought_qty = leg.bought_lots * unit
+    v.sold_qty = leg.sold_lots * unit
     v.quote_ns = leg.quote_ns
     v.venue_ns = leg.quote_exchange_ns + leg.clock_offset_ns
     v.trading = leg.trading

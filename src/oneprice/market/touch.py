@@ -34,13 +34,17 @@ def touch_from_top(leg: Any, ev: Any) -> bool:
     """Apply a TOP, TRADE or BAR to a leg without depth; True when the touch changed.
 
     TOP: an older update id than the one held is ignored unless the row says GAP or CLEAR. Where sizes are
-    absent (`assumed_depth_lots > 0`), a quantity of 0 becomes that depth. TRADE moves `last_ticks` only. BAR:
+    absent (`assumed_depth_lots > 0`), a quantity of 0 becomes that depth. TRADE moves `last_ticks` and what takers bought or sold. BAR:
     while no touch with a spread stands, its close is both sides.
     """
     leg.n_updates += 1
     leg.mark_bits |= ev.flag_bits & ~LAST
     if ev.kind == TRADE:
         leg.last_ticks = ev.price
+        if ev.side > 0:
+            leg.bought_lots += ev.qty
+        elif ev.side < 0:
+            leg.sold_lots += ev.qty
         return False
     if ev.kind == BAR:
         leg.last_ticks = ev.close
