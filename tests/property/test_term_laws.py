@@ -56,7 +56,7 @@ def relation_of(kind: str, rng: np.random.Generator) -> Relation:
 
 
 def script_of(rng: np.random.Generator, calls: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The model's event, then quotes of three legs around 100 with wide and narrow spreads; some sides missing."""
+    """The model's event, then quotes of three legs: wide, narrow or crossed in themselves, some sides missing."""
     out = []
     views = np.zeros(3, VIEW)
     views["leg"], views["tick"], views["lot_qty"], views["min_qty"] = np.arange(3), 0.01, 1.0, 1.0
@@ -70,6 +70,7 @@ def script_of(rng: np.random.Generator, calls: int) -> list[tuple[np.ndarray, np
         if i:
             leg = int(rng.integers(3))
             mid, half = 100.0 + rng.normal(0.0, 2.0), abs(rng.normal(0.0, 0.3))
+            half = -half if rng.random() < 0.1 else half  # a book crossed in itself
             views["bid"][leg], views["ask"][leg] = mid - half, mid + half
             if rng.random() < 0.05:
                 views["bid"][leg] = math.nan
@@ -127,6 +128,8 @@ def test_a_round_trip_inside_the_band_is_never_proposed(kind: str, seed: int) ->
     assert [x.tobytes() for x in compiled] == [x.tobytes() for x in played(script, model, plain=True)]
     for (_, views), asked in zip(script, compiled, strict=True):
         for head in np.flatnonzero(asked["kind"] == I_PACKAGE):
+            used = asked["leg"][head + 1 : head + 1 + len(r.symbols)]
+            assert (views["bid"][used] <= views["ask"][used]).all(), "a crossed book or a missing side is no quote"
             second = asked[head + 2]  # leg 1 has a weight above 0 in each kind
             assert pays(r, int(second["side"]), views) > 0.0
 

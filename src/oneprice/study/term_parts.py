@@ -249,7 +249,9 @@ def _split(trade: tuple[int, list[Move]], legs: list[_Leg], told: dict[int, int]
             if lots:
                 leg.climb(lots, before, now, own)
                 own["carry"] += leg.held_cash(lots, before_ns, move.time_ns)
-            gain = leg.money.value(move.lots, int(leg.mark2[now])) - leg.money.value(move.lots, move.price2)
+            mark2 = int(leg.mark2[now])  # of all lots less those before: inverse values are rounded one by one
+            gain = leg.money.value(lots + move.lots, mark2) - leg.money.value(lots, mark2)
+            gain -= leg.money.value(move.lots, move.price2)
             own["cost" if move.charge is not None else "residual"] += gain - (move.charge or 0)
             lots, before, before_ns = lots + move.lots, now, move.time_ns
         if lots:
