@@ -1,4 +1,4 @@
-"""A fitted curve as one self-contained page: zero, forward and par rates, the quotes and what they are off the curve."""
+"""A fitted curve as one self-contained page: zero, forward and par rates, the quotes and their errors."""
 
 from __future__ import annotations
 
@@ -43,16 +43,25 @@ def curve_page(model: CurveModel) -> str:
         ("largest", f"{np.abs(model.errors_bp).max():.3f}", "bp"),
         ("condition", f"{model.condition:.3g}" if np.isfinite(model.condition) else "–", ""),
     ]
-    rows = [[n, float(t), 100 * float(z), float(e)] for n, t, z, e in zip(g.names, g.years, g.zero, model.errors_bp, strict=True)]
+    rows = [
+        [n, float(t), 100 * float(z), float(e)]
+        for n, t, z, e in zip(g.names, g.years, g.zero, model.errors_bp, strict=True)
+    ]
     rates = [[r["years"], 100 * r["zero"], 100 * r["forward"], 100 * r["par"]] for r in model.rates()]
     parts = [
         f"<h1>Curve of {escape(g.day)}</h1><p class='lead'>{escape(g.how)}</p>",
         cards(figures),
         own_header(header),
         "".join(f'<section><div class="chart">{time_chart(p)}</div></section>' for p in plots(model)),
-        table(Table("Rates, %", ["years", "zero (continuous)", "one-year forward (continuous)", "par (semiannual)"], rates)),
+        table(
+            Table(
+                "Rates, %", ["years", "zero (continuous)", "one-year forward (continuous)", "par (semiannual)"], rates
+            )
+        ),
         table(Table("Quotes", ["quote", "years", "zero %", "error bp"], rows)),
-        table(Table("Parameters", ["name", "value"], [[k, v] for k, v in model.parameters.items()], "the nodes are all")),
+        table(
+            Table("Parameters", ["name", "value"], [[k, v] for k, v in model.parameters.items()], "the nodes are all")
+        ),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -42,6 +42,7 @@ def term_page(audit: TermAudit, *, day: Any = None) -> str:
     answer = "Yes" if header.claim else "No"
     claim = f'<div class="claim{" yes" if header.claim else ""}"><b>Can P&amp;L be claimed? {answer}.</b>'
     says = " ".join(headline(audit))
+    notes = "".join(f"<p>{escape(n)}</p>" for n in audit.notes)
     parts = [
         f"<h1>Term structure: {escape(p.label)}</h1>",
         f"<p class='lead'>boundary {escape(p.boundary)}, {escape(header.period)}</p>",
@@ -56,7 +57,7 @@ def term_page(audit: TermAudit, *, day: Any = None) -> str:
         else "",
         f"<section><h2>What prices imply</h2>{''.join(chart(x) for x in histories(audit))}</section>",
         f"<section><h2>By place</h2>{table(place_table(audit))}</section>",
-        f"<section><h2>Notes</h2>{''.join(f'<p>{escape(n)}</p>' for n in audit.notes) or '<p class=none>none</p>'}</section>",
+        f"<section><h2>Notes</h2>{notes or '<p class=none>none</p>'}</section>",
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -151,9 +152,7 @@ def violations(audit: TermAudit) -> Plot:
 
 def chosen(audit: TermAudit) -> list[int]:
     """Places drawn: the first few with values, and one a year out."""
-    have = [
-        j for j in range(len(audit.panel.places)) if any(np.isfinite(i.value[:, j]).any() for i in audit.implied)
-    ]
+    have = [j for j in range(len(audit.panel.places)) if any(np.isfinite(i.value[:, j]).any() for i in audit.implied)]
     first = have[: MOST_LINES - 2]
     return [*first, *(j for j in have[len(first) :] if j in (12, 24))][:MOST_LINES]
 
@@ -165,7 +164,9 @@ def histories(audit: TermAudit) -> list[Plot]:
         values = 100.0 * implied.value if implied.unit == "a year" else implied.value
         unit = "% a year" if implied.unit == "a year" else implied.unit
         lines = [Line(audit.panel.places[j], audit.panel.time_ns, values[:, j]) for j in chosen(audit)]
-        plots.append(Plot(implied.name.replace("_", " "), f"{implied.name.replace('_', ' ')}, {unit}", lines, zero=True))
+        plots.append(
+            Plot(implied.name.replace("_", " "), f"{implied.name.replace('_', ' ')}, {unit}", lines, zero=True)
+        )
     return plots
 
 

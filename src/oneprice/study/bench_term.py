@@ -5,6 +5,7 @@ All in processor seconds of one thread; a ratio counts only where both sides com
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -109,7 +110,7 @@ def _confirmed(rows: Any) -> Any:
 
     side, run, out = 0, 0, []
     for price, high in zip(rows["price"], rows["high"], strict=True):
-        if not high == high:
+        if math.isnan(high):
             out.append(0)
             continue
         if side and not price > high:
@@ -160,7 +161,7 @@ def noisy_zeros(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(years, zero rates): the Federal Reserve's curve of 2024-08-30 at one to thirty years, with noise."""
     years = np.arange(1.0, 31.0)
     noise = NOISE * np.random.default_rng(seed).standard_normal(len(years))
-    return years, np.array([GSW.zero(t) for t in years]) + noise
+    return years, np.array([GSW.zero(t) for t in years.tolist()]) + noise
 
 
 def par_coupons(zero: np.ndarray) -> np.ndarray:
@@ -236,7 +237,10 @@ def swap_quotes() -> list[Quote]:
     tenors = ["1W", "1M", "2M", "3M", "6M", "9M", "1Y", "18M", "2Y", "3Y", "4Y", "5Y", "6Y", "7Y", "8Y", "9Y", "10Y"]
     tenors += ["12Y", "15Y", "20Y", "25Y", "30Y"]
     bumps = 0.002 * np.cos(np.arange(len(tenors)) / 3.0)
-    return [Quote("deposit", "1D", 0.0431), *(Quote("ois", t, 0.04 + float(b)) for t, b in zip(tenors, bumps, strict=True))]
+    return [
+        Quote("deposit", "1D", 0.0431),
+        *(Quote("ois", t, 0.04 + float(b)) for t, b in zip(tenors, bumps, strict=True)),
+    ]
 
 
 def move_figure(repeats: int) -> Figure:

@@ -81,11 +81,12 @@ class TermExhibit(msgspec.Struct, frozen=True, eq=False):
         glut, later = self.eras[0], self.eras[1]
         price, spread = self.event
         return (
-            f"On {100 * self.share:.0f} % of the days with rates the second contract stood above the first by more than "
-            f"financing and {self.storage:g} USD a barrel and month: up to {glut.highest:.2f} on {glut.highest_on}, up "
-            f"to {later.highest:.2f} in 2015-16. On {EVENT} the first contract settled at {price:.2f}, {spread:.2f} "
-            f"below the second; the rates end on {self.rates_until}, so nothing is taken off there and no bound is drawn. "
-            f"Beyond full carry is not arbitrage: the price of a free tank is not in the file. No P&L is claimed."
+            f"On {100 * self.share:.0f} % of the days with rates the second contract stood above the first by "
+            f"more than financing and {self.storage:g} USD a barrel and month: up to {glut.highest:.2f} on {glut.highest_on}, "
+            f"up to {later.highest:.2f} in 2015-16. On {EVENT} the first contract settled at {price:.2f}, {spread:.2f} "
+            f"below the second; the rates end on {self.rates_until}, so nothing is taken off there and no bound is "
+            f"drawn. Beyond full carry is not arbitrage: the price of a free tank is not in the file. No P&L is "
+            f"claimed."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,8 +129,8 @@ def notes(found: TermExhibit) -> tuple[str, ...]:
     return (
         "settlements: one price a day, no bid, ask or size",
         "par yields are smoothed by the Treasury, those told before each day are used; who stores oil pays more",
-        f"storage of {found.storage:g} is assumed; the convenience of having oil is not observed, so only the difference "
-        f"of the two is known",
+        f"storage of {found.storage:g} is assumed; the convenience of having oil is not observed, so only the "
+        f"difference of the two is known",
     )
 
 

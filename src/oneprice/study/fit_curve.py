@@ -47,8 +47,8 @@ class Given(msgspec.Struct, frozen=True, eq=False):
 
 
 class CurveModel(msgspec.Struct, frozen=True, eq=False):
-    """A fitted curve. `parameters` of the parametric ones (none for the nodes); `errors_bp` float64[n] fitted less given
-    zero rates; `condition` of the scaled columns (NaN: nothing was fitted).
+    """A fitted curve. `parameters` of the parametric ones (none for the nodes); `errors_bp` float64[n] fitted less
+    given zero rates; `condition` of the scaled columns (NaN: nothing was fitted).
     """
 
     method: str
@@ -152,7 +152,9 @@ def read_given(path: str | Path, *, day: str | None = None, convention: str | No
     if set(kinds) <= {"zero"} or set(kinds) <= {"par"}:
         return _of_yields(at.name, day or "the quotes", kinds[0], tenors, np.array(rates))
     if set(kinds) & set(YIELDS):
-        raise DataError(f"{at}: expected yields of one kind or quotes to bootstrap, got {', '.join(sorted(set(kinds)))}")
+        raise DataError(
+            f"{at}: expected yields of one kind or quotes to bootstrap, got {', '.join(sorted(set(kinds)))}"
+        )
     if convention is None or day is None:
         raise ConfigError(f"{at.name}: {kinds[0]} quotes are bootstrapped: state --convention and --day")
     quotes = [
@@ -228,7 +230,7 @@ def fit_curve(given: Given, method: str = "svensson") -> CurveModel:
         if not np.isfinite(factors).all():
             raise DataError(f"Diebold-Li: expected four tenors or more, got {len(years)}")
         decay = 1.0 / (12.0 * DECAY_MONTHS)
-        curve = Svensson(*(float(b) for b in factors), 0.0, decay, decay)
+        curve = Svensson(float(factors[0]), float(factors[1]), float(factors[2]), 0.0, decay, decay)
         named = dict(zip(("level", "slope", "curvature"), factors.tolist(), strict=True)) | {"decay_years": decay}
         return CurveModel(method, given, curve, named, _errors(curve, given), condition_of(years, decay))
     fit = fit_svensson(years, zero, nelson_siegel=method == "nelson_siegel")

@@ -234,6 +234,7 @@ def audit_strip(panel: Panel, terms: CarryTerms | None = None, treasury: Treasur
     price, years, cost = (np.ascontiguousarray(a, np.float64) for a in (panel.price, panel.years, panel.cost))
     out = kernel.history(price, years, cost, grid, logs, packed)
     money = f"{panel.unit} a unit and month"
+    implied: tuple[Implied, ...]
     if panel.boundary == TWO_SIDED:
         implied = (Implied("implied_repo", "a year", out[kernel.IMPLIED] + out[kernel.RATE]),)
     elif panel.boundary == UPPER:
@@ -249,7 +250,7 @@ def audit_strip(panel: Panel, terms: CarryTerms | None = None, treasury: Treasur
         "borrow and lend": f"{t.borrow_bp:g} bp above, {t.lend_bp:g} bp below the curve, stated",
         "storage": f"{store:g} {money}, {'stated' if t.storage is not None else 'assumed'}, and {t.storage_rate:g} a "
         f"year" if panel.boundary != NO_BOUNDARY else "cannot be stored",
-        "fee of borrowing the asset": f"{t.lease:g} a year, stated" if panel.boundary == TWO_SIDED else "cannot be lent",
+        "fee of borrowing the asset": f"{t.lease:g} a year" if panel.boundary == TWO_SIDED else "cannot be lent",
         "crossing": "fee alone" if panel.quoted else "assumed half spread of place and era, and fee",
     }  # fmt: skip
     return finish(panel, t, out, implied, inputs, _notes(panel, out))

@@ -1,4 +1,4 @@
-"""The whole history of a strip in one pass: the band of every contract on every row, what lies outside it, for how long.
+"""The whole history of a strip in one pass: the band of every contract on every row, what lies outside, for how long.
 
 Contract j is bounded by every earlier contract i within `reach` places, each carried from its own expiry to that of j:
 
@@ -122,8 +122,8 @@ def confirm(price: Any, key: Any, low: Any, high: Any, states: Any, rule: Any, s
 
     price float64[2, T, N]; key int64[T, N] says which contract stands at a place (-1: none), states one of each; rule
     float64[3]: open, back, confirm (see `features.boundary`). A contract that is above is read at its bid, one that is
-    below at its ask, else at what is beyond the band, else inside: a wide quote's mid may lie outside, what can be dealt
-    at does not.
+    below at its ask, else at what is beyond the band, else inside: a wide quote's mid may lie outside, what can be
+    dealt at does not.
     """
     for t in range(key.shape[0]):
         for j in range(key.shape[1]):

@@ -51,7 +51,9 @@ def audit_perpetuals(
             else:
                 lost.append(f"{venue} {name}: no quotes of its spot ({spot}) at the venue, not compared")
     if not pairs:
-        raise DataError(f"{path}: no perpetual (NAME-PERP) with quotes of NAME-SPOT at the same venue: {'; '.join(lost)}")
+        raise DataError(
+            f"{path}: no perpetual (NAME-PERP) with quotes of NAME-SPOT at the same venue: {'; '.join(lost)}"
+        )
     made = [_joined(rows, *pair) for pair in pairs]
     time_ns = np.unique(np.concatenate([m[0] for m in made]))
     shape = (len(time_ns), len(pairs))
@@ -88,7 +90,11 @@ def _joined(rows: Any, venue: str, perp: str, spot: str) -> tuple[np.ndarray, np
 
     good = (pl.col("bid_close") <= pl.col("ask_close")) & (pl.col("bid_size") > 0) & (pl.col("ask_size") > 0)
     of = rows.filter((pl.col("venue") == venue) & good)
-    both = of.filter(pl.col("instrument") == perp).join(of.filter(pl.col("instrument") == spot), on="ts_utc").sort("ts_utc")
+    both = (
+        of.filter(pl.col("instrument") == perp)
+        .join(of.filter(pl.col("instrument") == spot), on="ts_utc")
+        .sort("ts_utc")
+    )
     size = np.minimum(
         np.minimum(both["bid_size"].to_numpy(), both["ask_size"].to_numpy()),
         np.minimum(both["bid_size_right"].to_numpy(), both["ask_size_right"].to_numpy()),
@@ -159,7 +165,7 @@ def audit_yields(
     notes.append("above the band is a rate higher than the curve: cheap; below it rich")
     inputs = {
         "prices": "par yields, smoothed by the Treasury; made zero rates (see market.rates), per cent",
-        "curve": f"Svensson of the day through the other tenors (decays fitted to all); band {errors:g} standard errors "
+        "curve": f"Svensson of the day through the other tenors (decays of all); band {errors:g} standard errors "
         f"and {cost_bp:g} bp",
     }
     return finish(panel, t, out, implied, inputs, tuple(notes))

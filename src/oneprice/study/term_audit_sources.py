@@ -6,6 +6,7 @@ one crossing costs, and which contract stands at each place. A file tells by its
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,13 @@ LAYOUTS = {
     "perpetuals": ("ts_utc", "bid_close", "ask_close", "bid_size", "ask_size", "venue", "instrument"),
 }
 
+
 class Panel(msgspec.Struct, frozen=True, eq=False):
     """Rows of time by places.
 
-    `time_ns` int64[T] rising; `names` of contracts by key, `places` of columns; `price` float64[2, T, N] bid and ask, NaN: none; `years`,
-    `cost`, `size` float64[T, N] to the last trade, of one crossing, dealt at the touch (empty: unknown); `key`
-    int64[T, N] contract at a place, -1: none. `quoted` says whether bid and ask are quotes.
+    `time_ns` int64[T] rising; `names` of contracts by key, `places` of columns; `price` float64[2, T, N] bid and ask,
+    NaN: none; `years`, `cost`, `size` float64[T, N] to the last trade, of one crossing, dealt at the touch (empty:
+    unknown); `key` int64[T, N] contract at a place, -1: none. `quoted` says whether bid and ask are quotes.
     """
 
     label: str
@@ -187,9 +189,7 @@ def quotes_of(
     rows = _largest_block(rows)
     names = sorted(rows["contract"].unique().to_list())
     ends = np.array([third_last_weekday(n) for n in names], np.int64)
-    good = (
-        (rows["bid_close"] <= rows["ask_close"]) & (rows["bid_size"] > 0) & (rows["ask_size"] > 0)
-    ).fill_null(False)
+    good = ((rows["bid_close"] <= rows["ask_close"]) & (rows["bid_size"] > 0) & (rows["ask_size"] > 0)).fill_null(False)
     lost = rows.height - int(good.sum())
     crossed = int((rows["bid_close"] > rows["ask_close"]).fill_null(False).sum())
     rows = rows.filter(good)
@@ -218,14 +218,11 @@ def quotes_of(
 
 def _largest_block(rows: Any) -> Any:
     """The longest stretch of rows without a hole of ten days: files hold more than one sample."""
-    import polars as pl
-
     stamps = rows["ts_utc"].dt.epoch("ns").to_numpy()
     cut = np.flatnonzero(np.diff(stamps) > 10 * DAY_NS) + 1
     edges = [0, *cut.tolist(), len(stamps)]
-    spans = [(b - a, a, b) for a, b in zip(edges, edges[1:], strict=False)]
-    _, a, b = max(spans)
-    return rows.slice(a, b - a) if len(spans) > 1 else rows.with_columns(pl.all())
+    size, start = max((b - a, a) for a, b in pairwise(edges))
+    return rows.slice(start, size)
 
 
 def third_last_weekday(contract: str) -> int:

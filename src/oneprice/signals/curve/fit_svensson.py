@@ -1,9 +1,9 @@
 """Svensson and Nelson-Siegel fits by variable projection: the betas are linear, so only the decays are searched.
 
 For decays (u1, u2) the betas are least squares (Householder QR, no normal equations); the residual left is minimised
-over ln u1, ln u2 by damped Gauss-Newton steps from a grid of starts, and the best polished by Newton's. Nearly equal decays make the last columns nearly equal:
-the condition number is reported, and the decays are kept apart. Source: Golub and Pereyra, SIAM J. Numer. Anal. 10
-(1973), doi:10.1137/0710036.
+over ln u1, ln u2 by damped Gauss-Newton steps from a grid of starts, and the best polished by Newton's. Nearly equal
+decays make the last columns nearly equal: the condition number is reported, and the decays are kept apart. Source:
+Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973), doi:10.1137/0710036.
 """
 
 from __future__ import annotations
