@@ -56,7 +56,7 @@ def test_par_yields_become_zero_rates_that_price_them() -> None:
     rates = {r["years"]: r["par"] for r in model.rates()}
     assert rates[1.0] == pytest.approx(0.041, abs=1e-12) and rates[3.0] == pytest.approx(0.043, abs=1e-12)
     assert of_treasury(treasury).day == "2016-07-19"
-    with pytest.raises(DataError, match="no yields on 2016-07-20: it has 2016-07-18..2016-07-19"):
+    with pytest.raises(DataError, match=r"no yields on 2016-07-20: it has 2016-07-18\.\.2016-07-19"):
         of_treasury(treasury, "2016-07-20")
 
 
