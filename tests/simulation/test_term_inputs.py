@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,7 @@ def test_relations_that_cannot_be_traded() -> None:
         one = Relation(kind="carry", symbols=("a", "b"), qty=1.0, expiry_ns=5)
         pack_relations([one, Relation(kind="carry", symbols=("b", "c"), qty=1.0, expiry_ns=5)], ("a", "b", "c"), 1)
     with pytest.raises(ConfigError, match="cannot hold a price"):
-        perpetual_relation(
-            "a", "b", funding_a_year=1.0, rates=(0.0, 0.1), qty=1.0, cost_share=0.1, hold_years=0.01
-        )
+        perpetual_relation("a", "b", funding_a_year=1.0, rates=(0.0, 0.1), qty=1.0, cost_share=0.1, hold_years=0.01)
     with pytest.raises(ConfigError, match="borrow_fee"):
         carry_relation("a", "b", expiry_ns=5, rates=(0.0, 0.1), qty=1.0, cost=0.0, terms={"borow_fee": 0.1})
 
@@ -214,3 +213,23 @@ def test_fees_are_in_the_band() -> None:
         for f in (Fees(maker_bp=0, taker_bp=0), Fees(maker_bp=0, taker_bp=100))
     ]
     assert n[0] > 0 == n[1]
+
+
+def test_relations_of_a_file_on_tapes(tmp_path: Path) -> None:
+    """`--strategy term_structure --model relations.json` on tapes: two venues of one coin as spot and perpetual."""
+    from typer.testing import CliRunner
+
+    from oneprice.market.synthetic import two_venues
+
+    symbols = tuple(t.instrument.symbol for t in two_venues(7).tapes)
+    one = Relation(
+        kind="perpetual", symbols=symbols, qty=0.01, growth_low=0.9998, growth_high=1.0002, confirm=1
+    )  # fmt: skip
+    file = write_relations([one], tmp_path / "relations.json")
+    words = ["replay", "synthetic:7", "--strategy", "term_structure", "--fees", "0,0"]
+    got = CliRunner().invoke(app, [*words, "--model", str(file), "--json"])
+    assert got.exit_code == 0, got.output
+    told = json.loads(got.output)
+    assert told["strategies"] == ["term_structure"] and told["fills"] > 0 and told["closes_exactly"]
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2

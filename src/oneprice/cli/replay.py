@@ -47,7 +47,7 @@ def replay(
     from oneprice.modes import replay as mode
 
     if strategy == "term_structure":
-        _of_strips(data, settings, (legs, days), fees, limits, seed, out, model, latency_ms, as_json)
+        _of_strips(data, settings, (legs, days), (fees, limits, latency_ms), seed, out, model, as_json)
         return
     chosen = inputs.strategy_of(strategy, settings)
     if model is not None and not inputs.is_quoting(chosen):
@@ -120,14 +120,14 @@ def _of_model(
 
 
 def _of_strips(
-    data: str, settings: Any, which: Any, fees: str | None, limits: Any, seed: int, out: Path | None,
-    model: Path | None, latency_ms: float, as_json: bool,
+    data: str, settings: Any, which: Any, market: Any, seed: int, out: Path | None, model: Path | None, as_json: bool
 ) -> None:  # fmt: skip
     """Replay relations of futures: strips from a file of settlements, or those of `--model` on tapes."""
     from oneprice.cli.common import pairs
     from oneprice.core.errors import ConfigError
     from oneprice.study import term_cli
 
+    fees, limits, latency_ms = market
     how = {"fees": inputs.fees_of(fees), "seed": seed, "out": out}
     if Path(data).is_dir() or data.startswith("synthetic"):
         if model is None:

@@ -108,5 +108,3 @@ def relations_fit(path: str | Path, tapes: list[Any]) -> Fit:
     symbols = [t.instrument.symbol for t in tapes]
     first = max(int(t.events["receive_ns"][0]) for t in tapes)
     return Fit(estimator=fixed(read_relations(path), symbols), first_ns=first, every_ns=1 << 61, latency_ns=1)
-
-
