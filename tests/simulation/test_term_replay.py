@@ -18,6 +18,7 @@ from oneprice.market.rates import Treasury, read_treasury
 from oneprice.market.settlement_tapes import DAY_NS
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, read_vix, settlements
 from oneprice.modes.rerun import rerun
+from oneprice.signals.state_space.schwartz_smith import SchwartzSmith
 from oneprice.study.term_fit import StripRules, leave_day
 from oneprice.study.term_replay import TermRun, replay_term
 
@@ -266,3 +267,20 @@ def test_day_number_of_the_negative_price(data_dir: Path) -> None:
     at = panel.chain.place("CLK2020")
     assert panel.price[np.searchsorted(panel.days, day_number("2020-04-20")), at] == -37.63
     assert leave_day(panel.chain.contracts[at], StripRules()) < day_number("2020-04-14")
+
+
+def test_butterflies_off_schwartz_smith(data_dir: Path) -> None:
+    """Bands from the filter's residuals at the published WTI parameters; no logs of a day below zero."""
+    published = SchwartzSmith(
+        kappa=1.49, sigma_chi=0.286, lambda_chi=0.157, mu=0.0, sigma_xi=0.145, mu_star=0.0115, rho=0.3, noise=(0.01,)
+    )
+    rules = StripRules(kind="butterfly", schwartz_smith=published, quantile=0.9, places=9, window_days=120)
+    panel = history(data_dir, "CL")
+    got = run_of(panel, rules=rules, rate=0.01, period=("2014-06-02", "2015-03-31"))
+    sound(got)
+    plain = msgspec.structs.replace(rules, schwartz_smith=None)
+    other = run_of(panel, rules=plain, rate=0.01, period=("2014-06-02", "2015-03-31"))
+    assert len(got.run.commands()) > 0 and got.run.commands().tobytes() != other.run.commands().tobytes()
+    april = run_of(panel, rules=rules, rate=0.01, period=("2020-01-02", "2020-06-30"))
+    sound(april)
+    assert any("a model of logs" in note for note in april.notes)

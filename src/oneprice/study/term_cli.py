@@ -20,7 +20,7 @@ from oneprice.study.term_fit import Rate, StripRules, fixed
 from oneprice.study.term_replay import CAPITAL, FEES, TermRun, replay_term, wide_price
 
 FILES = ("root", "expiries", "rates", "roll_days", "every_days", "capital")
-RULES = tuple(n for n in StripRules.__struct_fields__ if n not in ("roll", "crack"))
+RULES = tuple(n for n in StripRules.__struct_fields__ if n not in ("roll", "crack", "schwartz_smith"))
 
 
 def panels_of(data: str | Path, options: Mapping[str, Any]) -> list[Settlements]:

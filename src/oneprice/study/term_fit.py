@@ -26,10 +26,12 @@ from oneprice.market.rates import Treasury
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread
 from oneprice.signals.parity.perpetual import perpetual_ratio
 from oneprice.signals.parity.relations import N_RELATIONS, Relation, pack_relations
+from oneprice.signals.state_space.schwartz_smith import SchwartzSmith, run_schwartz_smith
 from oneprice.study.term_curve import DECAY_YEARS, day_curves
 
 STRIP_KINDS = ("calendar", "butterfly", "crack")
 BARREL = {"CL": 1.0, "BRN": 1.0, "HO": 42.0, "RB": 42.0}  # units of the quote in a barrel
+TRADING_DAYS = 252.0
 LEAST_HISTORY = 20  # curves behind a quantile
 
 
@@ -58,6 +60,7 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     crack: tuple[tuple[str, float], ...] = (("RB", 2.0), ("HO", 1.0), ("CL", -3.0))  # barrels
     crack_low: float = 0.0  # a barrel of crude
     crack_high: float = 40.0
+    schwartz_smith: SchwartzSmith | None = None  # butterflies off this model instead of Nelson-Siegel
     spreads: bool = False  # relations where there is no boundary at all (volatility, power)
 
     def __post_init__(self) -> None:
@@ -200,9 +203,10 @@ class StripEstimator:
         days, price = panel_of([windows[i] for i in own], chain.tick, r.window_days)
         ends = np.array([chain.contracts[self.legs[i][1]].last_trade_day for i in own])
         years = (ends[None, :] - days[:, None]) / 365.0
-        curves = day_curves(days, price, years, decay_years=r.decay_years)
         column = {self.legs[i][1]: j for j, i in enumerate(own)}
-        model = np.array([curves.value(t, years[t]) for t in range(len(days))])
+        model = self._model(chain, days, price, years)
+        if model is None:
+            return []
         out = []
         for places in groups:
             weights = np.array([-1.0, 2.0, -1.0])
@@ -215,6 +219,25 @@ class StripEstimator:
             low, high = np.quantile(off, [1.0 - r.quantile, r.quantile])
             out.append(self._spread(chain, places, weights, (now + float(low), now + float(high)), prices, day))
         return out
+
+    def _model(self, chain: Chain, days: np.ndarray, price: np.ndarray, years: np.ndarray) -> np.ndarray | None:
+        """What the model says each contract is worth on each day, float64[T, N]; None: the model has no price then.
+
+        Schwartz-Smith at given parameters where the rules have them (filtered: each day by the days up to it), else
+        Nelson-Siegel.
+        """
+        given = self.rules.schwartz_smith
+        if given is None:
+            curves = day_curves(days, price, years, decay_years=self.rules.decay_years)
+            return np.array([curves.value(t, years[t]) for t in range(len(days))])
+        seen = np.where(years >= 0, price, np.nan)
+        if len(days) < LEAST_HISTORY or (seen <= 0).any():
+            self._note(f"{chain.root}: a price of 0 or below, or too few days, for a model of logs: no relation")
+            return None
+        noise = tuple(given.noise[min(j, len(given.noise) - 1)] for j in range(price.shape[1]))
+        model = msgspec.structs.replace(given, noise=noise)
+        off = run_schwartz_smith(seen, np.maximum(years, 0.0), model, dt_years=1.0 / TRADING_DAYS).residuals
+        return np.asarray(seen * np.exp(-off))
 
     def _spread(
         self, chain: Chain, places: Sequence[int], weights: np.ndarray, band: tuple[float, float], prices: np.ndarray,
