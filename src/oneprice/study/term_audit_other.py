@@ -19,6 +19,7 @@ from oneprice.study.term_audit import CarryTerms, Implied, TermAudit, finish
 from oneprice.study.term_audit_sources import DAY_NS, MINUTE_NS, Panel
 
 FUNDINGS_A_DAY = 3.0
+LEAST_FREE = 0.02  # one less leverage: below it the curve of the others is no opinion on a tenor
 LEAST_TENORS = 8  # of a day's yields, for a Svensson curve with an error
 
 
@@ -138,7 +139,6 @@ def audit_yields(
     shape = (n_days, n)
     zero, fitted, wide = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     short = negative = 0
-    start: Svensson | None = None
     for d in range(n_days):
         have = np.isfinite(treasury.par[d])
         if have.sum() < LEAST_TENORS:
@@ -148,9 +148,8 @@ def audit_yields(
         nodes, r = zeros_of(at, treasury.par[d][have])
         negative += bool((np.diff(-r * nodes, prepend=0.0) > 1e-12).any())
         zero[d, have] = np.interp(at, nodes, r)
-        fit = fit_svensson(at, zero[d, have], start=start)
-        start = fit.curve
-        fitted[d, have], spread = left_out(fit.curve, at, zero[d, have])
+        curve = fit_svensson(at, zero[d, have]).curve  # from no start: begun from the day before it stays in old troughs
+        fitted[d, have], spread = left_out(curve, at, zero[d, have])
         wide[d, have] = errors * spread + cost_bp * 1e-4
     if not np.isfinite(fitted).any():
         raise DataError(f"{treasury.source}: no day has {LEAST_TENORS} yields: no curve can be fitted with an error")
@@ -175,14 +174,15 @@ def left_out(curve: Svensson, years: np.ndarray, zero: np.ndarray) -> tuple[np.n
     """(what the curve of the other tenors says of each tenor, standard error of that), both float64[n].
 
     At the decays of `curve` the model is linear, so leaving a tenor out is exact: its residual over one less its
-    leverage. Needs two more tenors than betas. Source: Cook and Weisberg, Residuals and Influence in Regression
+    leverage. NaN where the others say next to nothing of a tenor. Needs two more tenors than betas. Source: Cook and Weisberg, Residuals and Influence in Regression
     (1982), ch. 2.
     """
     x, z = years / curve.u1, years / curve.u2
     near, far = -np.expm1(-x) / x, -np.expm1(-z) / z
     q, _ = np.linalg.qr(np.column_stack([np.ones_like(x), near, near - np.exp(-x), far - np.exp(-z)]))
     residual = zero - q @ (q.T @ zero)
-    free = np.maximum(1.0 - (q * q).sum(axis=1), 1e-9)
+    free = 1.0 - (q * q).sum(axis=1)
+    free = np.where(free < LEAST_FREE, np.nan, free)
     rest = np.maximum(residual @ residual - residual**2 / free, 0.0) / (len(years) - 5)
     return zero - residual / free, np.sqrt(rest / free)
 

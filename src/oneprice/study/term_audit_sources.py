@@ -33,6 +33,7 @@ from oneprice.signals.curve.parametric import Svensson
 
 DAY_NS, MINUTE_NS = 86_400 * 10**9, 60 * 10**9
 LONGEST_YEARS = 5.0  # of the curve that strips are carried on
+ANEW = 5  # days between fits from no start
 FIT_YEARS = 10.0  # of the zero rates whose fit tells the curve's error
 LAYOUTS = {
     "settlements": ("date", "series", "value"),
@@ -254,7 +255,7 @@ def rate_rows(treasury: Treasury, days: np.ndarray, *, fit_error: bool = True) -
     """
     grid = grid_of(treasury)
     logs = np.full((len(days), len(grid) + 1), np.nan)
-    start: Svensson | None = None
+    start: Svensson | None = None  # a fit begun from the day before stays in old troughs: made anew now and then
     made: dict[int, np.ndarray] = {}
     for t, day in enumerate(days.tolist()):
         if not treasury.covers(day):
@@ -265,7 +266,8 @@ def rate_rows(treasury: Treasury, days: np.ndarray, *, fit_error: bool = True) -
             years, r = zeros_of(treasury.tenors[have], treasury.par[row][have])
             at = np.interp(grid, np.concatenate([[0.0], years]), np.concatenate([[0.0], -r * years]))
             at = np.where(grid > years[-1], -r[-1] * grid, at)
-            error, start = _fit_error(treasury.tenors[have], years, r, start) if fit_error else (0.0, None)
+            begun = start if len(made) % ANEW else None
+            error, start = _fit_error(treasury.tenors[have], years, r, begun) if fit_error else (0.0, None)
             made[row] = np.append(at, error)
         logs[t] = made[row]
     return grid, logs
