@@ -148,7 +148,7 @@ def audit_yields(
         nodes, r = zeros_of(at, treasury.par[d][have])
         negative += bool((np.diff(-r * nodes, prepend=0.0) > 1e-12).any())
         zero[d, have] = np.interp(at, nodes, r)
-        curve = fit_svensson(at, zero[d, have]).curve  # from no start: begun from the day before it stays in old troughs
+        curve = fit_svensson(at, zero[d, have]).curve  # from no start: the day before's trough may be old
         fitted[d, have], spread = left_out(curve, at, zero[d, have])
         wide[d, have] = errors * spread + cost_bp * 1e-4
     if not np.isfinite(fitted).any():
@@ -174,8 +174,8 @@ def left_out(curve: Svensson, years: np.ndarray, zero: np.ndarray) -> tuple[np.n
     """(what the curve of the other tenors says of each tenor, standard error of that), both float64[n].
 
     At the decays of `curve` the model is linear, so leaving a tenor out is exact: its residual over one less its
-    leverage. NaN where the others say next to nothing of a tenor. Needs two more tenors than betas. Source: Cook and Weisberg, Residuals and Influence in Regression
-    (1982), ch. 2.
+    leverage. NaN where the others say next to nothing of a tenor. Needs two more tenors than betas. Source: Cook and
+    Weisberg, Residuals and Influence in Regression (1982), ch. 2.
     """
     x, z = years / curve.u1, years / curve.u2
     near, far = -np.expm1(-x) / x, -np.expm1(-z) / z
