@@ -132,20 +132,17 @@ def day_table(audit: TermAudit, row: int) -> Table:
     """The strip as numbers."""
     rows = audit.day_rows(row)
     names = list(rows[0]) if rows else []
-    cells = [[_cell(r[n]) for n in names] for r in rows]
+    cells = [[r[n] for n in names] for r in rows]
     return Table("", [n.replace("_", " ") for n in names], cells, empty="no price on that row")
-
-
-def _cell(value: Any) -> Any:
-    return "–" if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def violations(audit: TermAudit) -> Plot:
     """How far the farthest contract lay above, and below, its band on each row, and how many were confirmed."""
     x = np.where(audit.compared, audit.out[kernel.OUTSIDE], 0.0)
-    above, below = np.maximum(x, 0.0).max(axis=1), np.minimum(x, 0.0).min(axis=1)
+    dark = ~audit.compared.any(axis=1)  # nothing was held against a bound: no line, not zero
+    above, below = (np.where(dark, np.nan, v) for v in (np.maximum(x, 0.0).max(axis=1), np.minimum(x, 0.0).min(axis=1)))
     lines = [Line("farthest above", audit.panel.time_ns, above)]
-    if below.any():
+    if np.nanmin(below, initial=0.0) < 0.0:
         lines.append(Line("farthest below", audit.panel.time_ns, below, colour=svg.SERIES[1]))
     return Plot("outside the band", audit.panel.unit, lines, zero=True)
 
@@ -174,14 +171,14 @@ def place_table(audit: TermAudit) -> Table:
     """Shares and medians by place."""
     rows = audit.place_rows()
     names = list(rows[0]) if rows else []
-    return Table("", [n.replace("_", " ") for n in names], [[_cell(r[n]) for n in names] for r in rows], empty="none")
+    return Table("", [n.replace("_", " ") for n in names], [[r[n] for n in names] for r in rows], empty="none")
 
 
 def episode_table(audit: TermAudit) -> Table:
     """The runs outside, farthest first."""
     rows = audit.episode_rows(MOST_EPISODES)
     names = [n for n in (rows[0] if rows else {}) if n != "capacity" or audit.panel.size.size]
-    cells = [[_cell(r[n]) for n in names] for r in rows]
+    cells = [[r[n] for n in names] for r in rows]
     note = f"the first {MOST_EPISODES} of {len(audit.rows)}" if len(audit.rows) > MOST_EPISODES else ""
     return Table("Episodes", [n.replace("_", " ") for n in names], cells, "none was confirmed", note)
 
@@ -208,7 +205,7 @@ def exhibit_of(found: dict[str, Any]) -> list[Exhibit]:
         zero=True, height=220.0,
     )  # fmt: skip
     columns = ["period", "days", "beyond_share", "median", "highest", "highest_on", "rate"]
-    rows = [[_cell(e[c]) for c in columns] for e in found["eras"]]
+    rows = [[e[c] for c in columns] for e in found["eras"]]
     made = Table("Episodes", [c.replace("_", " ") for c in columns], rows, note="; ".join(found["notes"]))
     drawings = [time_chart(first), time_chart(second)]
     return [Exhibit(str(found["title"]), str(found["verdict"]), drawings, [made], found.get("header"))]
