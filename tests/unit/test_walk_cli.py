@@ -190,3 +190,23 @@ def test_a_claim_is_yes_or_no_and_says_why(table: Path) -> None:
     assert "can P&L be claimed?: no," in call("screen", prices, "--no-baskets", "--about", "claim=no").output
     both = call("screen", prices, "--no-baskets", "--about", "claim=yes", "--about", "claim_why=true closes")
     assert "can P&L be claimed?: yes, true closes" in both.output
+
+
+def test_series_in_no_family_with_another_are_listed_and_a_ban_of_no_row_is_refused(
+    table: Path, tmp_path: Path
+) -> None:
+    """A declaration that leaves series alone, or names others, says so; a ban outside the panel is an error."""
+    groups = tmp_path / "groups.csv"
+    groups.write_text("symbol,group\nA,x\nB,x\nC,y\nQ,y\n")
+    prices = str(table / "all.csv")
+    said = call("screen", prices, "--family", str(groups), "--no-baskets").output
+    assert "in a family with no other series: C, D, E, F" in said and "not in the panel: Q" in said, said
+    assert "p <= 0.05: 1 (0.05 by chance)" in said, said
+    model = json.loads(call("fit", "stat_arb", prices, "--family", str(groups), "--fees", "0,2", "--json").stdout)
+    assert {e["symbol"] for e in model["excluded"]} == {"C", "D", "E", "F"}
+    walk = ("walk", prices, "--train", "200d", "--step", "60d", "--fees", "0,2", "--family", str(groups))
+    told = json.loads(call(*walk, "--json").stdout)
+    assert {e["symbol"] for e in told["left_out"]} == {"C", "D", "E", "F"}
+    assert all("family with no other" in e["reason"] and e["windows"] == e["of"] for e in told["left_out"])
+    never = call(*walk, "--ban", "2031-01-01..2031-02-01:A")
+    assert never.exit_code == 2 and "rows of the panel" in never.output, never.output

@@ -21,6 +21,7 @@ from oneprice.core.instruments import Fees, Number
 from oneprice.execution.strategy import Strategy
 from oneprice.market.bars import bar_tapes
 from oneprice.market.prices import Prices
+from oneprice.market.prices_checks import Excluded
 from oneprice.modes.fit import Fit
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
@@ -28,6 +29,7 @@ from oneprice.signals.slots import Slot, pack
 from oneprice.study.walk_estimator import later, span
 from oneprice.study.walk_fit import PairSelection, Picked, too_few
 from oneprice.study.walk_forward import bar_replay
+from oneprice.study.walk_report import ALONE
 
 FORMAT = 1
 
@@ -113,7 +115,10 @@ def fit_model(strategy: Strategy, prices: Prices, *, train: str = "", select: Pa
         by_chance=picked.by_chance,
         nominal=picked.nominal,
         survivors=tuple(msgspec.to_builtins(r) for r in picked.survivors),
-        excluded=tuple({"symbol": e.symbol, "reason": e.reason} for e in (*prices.excluded, *picked.excluded)),
+        excluded=tuple(
+            {"symbol": e.symbol, "reason": e.reason}
+            for e in (*prices.excluded, *picked.excluded, *(Excluded(s, ALONE) for s in picked.untested))
+        ),
         flagged=tuple(msgspec.to_builtins(f) for f in prices.flagged),
         notes=prices.notes,
         slots=picked.slots,

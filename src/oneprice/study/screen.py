@@ -26,7 +26,7 @@ from oneprice.signals.unit_root.null import Null
 from oneprice.study import screen_blocks, screen_store
 from oneprice.study.bench_time import timed
 from oneprice.study.screen_baskets import baskets_of
-from oneprice.study.screen_families import CLUSTERS, GRID, Families, declare, declared, families_of
+from oneprice.study.screen_families import CLUSTERS, GRID, Families, declare, declared, families_of, notes_of
 from oneprice.study.screen_judge import Rules, flat, judge_pairs
 from oneprice.study.screen_result import ScreenResult
 from oneprice.study.screen_rows import describe
@@ -127,7 +127,8 @@ def screen(
         tests=tally.tests, below={str(v): tally.below(v) for v in screen_store.LEVELS},
         significant=tally.significant(declared(families), correction, false_discovery),
         false_discovery=false_discovery, correction=correction, held_out=len(last) if last is not None else 0,
-        excluded=(*prices.excluded, *excluded), flagged=prices.flagged, notes=prices.notes,
+        excluded=(*prices.excluded, *excluded), flagged=prices.flagged,
+        notes=(*prices.notes, *notes_of(families)),
         pairs_per_s=fresh / seconds if seconds > 0 else math.nan,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from oneprice.signals.reversion.variance_ratio import variance_ratio_block
 CLUSTERS, GRID = "clusters", "grid"
 EVERY = "all"  # the one family of every series
 LEAST_CLUSTERED = 10
+NAMED = 40  # of the series that are in no family
 ORDER_STEPS = 8  # of the variance ratio that orders a pair
 
 
@@ -24,6 +25,8 @@ class Families(msgspec.Struct, frozen=True, eq=False):
     sizes: tuple[int, ...]
     names: tuple[str, ...]
     label: str
+    untested: tuple[str, ...] = ()  # series of the panel that share a family with no other
+    unknown: tuple[str, ...] = ()  # names declared that the panel lacks
 
     def name_of(self, place: int) -> str:
         """Family of the series at a place of the order."""
@@ -37,6 +40,7 @@ def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str
     `rows` float64 [N, T] in the space of the screen.
     """
     share = walk_share(rows)
+    unknown: set[str] = set()
     if family is None or family == GRID:
         groups, label = dict.fromkeys(symbols, EVERY), "ranking of the full grid"
     elif family == CLUSTERS and len(symbols) < LEAST_CLUSTERED:
@@ -59,7 +63,23 @@ def declare(symbols: tuple[str, ...], rows: np.ndarray, family: Mapping[str, str
     names = sorted(g for g, m in members.items() if len(m) > 1)
     chosen = [sorted(members[g], key=lambda i: (-share[i], symbols[i])) for g in names]
     order = np.array([i for m in chosen for i in m], np.int64)
-    return Families(order, tuple(len(m) for m in chosen), tuple(names), label)
+    placed = set(order.tolist())
+    untested = tuple(s for i, s in enumerate(symbols) if i not in placed)
+    return Families(order, tuple(len(m) for m in chosen), tuple(names), label, untested, tuple(sorted(unknown)))
+
+
+def notes_of(families: Families) -> tuple[str, ...]:
+    """What a declaration left out, by name."""
+    told = (
+        ("not tested, in a family with no other series", families.untested),
+        ("declared but not in the panel", families.unknown),
+    )
+    return tuple(f"{what}: {_listed(names)}" for what, names in told if names)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def walk_share(rows: np.ndarray) -> np.ndarray:

@@ -114,7 +114,7 @@ class ScreenResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The sentences that must stand above the table."""
         tried = f"{self.n_series} series x {self.n_obs} times, {self.tests:,} tests of {self.declared:,} pairs"
         counts = ", ".join(
-            f"p <= {level}: {n:,} ({float(level) * self.tests:,.0f} by chance)" for level, n in self.below.items()
+            f"p <= {level}: {n:,} ({_chance(float(level) * self.tests)} by chance)" for level, n in self.below.items()
         )
         rule = f"{self.correction.upper()} at {self.false_discovery:g}"
         if self.ranking:
@@ -145,6 +145,10 @@ class ScreenResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if len(self.refused) > SHOWN:
             lines.append(f"... and {len(self.refused) - SHOWN} more refused pairs")
         return "\n".join([*lines, *self.notes])
+
+
+def _chance(count: float) -> str:
+    return f"{count:,.0f}" if count >= 10.0 else f"{count:.2g}"
 
 
 def cells(r: PairRow) -> list[str]:

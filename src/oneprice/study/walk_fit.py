@@ -66,6 +66,7 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[checks.Excluded, ...] = ()
     smallest_p: float = math.nan
     baskets: int = 0  # of the tests, those of baskets
+    untested: tuple[str, ...] = ()  # series that share a family with no other
     unlisted: int = 0  # pairs that survive beyond the `keep` best: counted, not looked at
 
 
@@ -80,6 +81,7 @@ class Hypotheses(msgspec.Struct, frozen=True, eq=False):
     p_pairs: np.ndarray  # of the pairs kept
     p_baskets: np.ndarray
     floor: float
+    untested: tuple[str, ...] = ()
 
 
 Select = Callable[[Prices, np.ndarray], Picked]
@@ -179,6 +181,7 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             excluded=left_out,
             smallest_p=float(p[ran].min()) if len(ran) else math.nan,
             baskets=tests - h.tally.tests,
+            untested=h.untested,
             unlisted=max(0, h.tally.significant(size, self.correction, self.level) - self.keep),
         )
 
@@ -201,7 +204,9 @@ class PairSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         p = null.p(tally.stat)
         of_pairs = {frozenset(pair): float(v) for pair, v in zip(tally.pairs.tolist(), p, strict=True)}
         of_baskets = beyond_parts(of_baskets, baskets, of_pairs)
-        return Hypotheses(names, ordered, tally, baskets, declared(families), p, of_baskets, max(floor, null.floor))
+        return Hypotheses(
+            names, ordered, tally, baskets, declared(families), p, of_baskets, max(floor, null.floor), families.untested
+        )
 
     def retest(self, prices: Prices, costs_bp: np.ndarray, slot: Slot) -> Slot | None:
         """The slot fitted anew on this window if its one test still passes at `alpha`, else None."""

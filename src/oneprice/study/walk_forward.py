@@ -88,6 +88,7 @@ def walk_forward(
     if strategy.parameters.get("wealth") == 0.0:
         strategy = strategy(wealth=float(capital))
     eras = _eras(fees, prices)
+    _require_inside(bans, prices)
     train_by, step_by = span(train), span(step)
     if later(int(prices.time_ns[0]), train_by) >= int(prices.time_ns[-1]):
         raise ConfigError(f"walk_forward: train {train}: expected less than the panel ({prices.header.period})")
@@ -245,6 +246,15 @@ def _eras(fees: Fees | Sequence[tuple[str, Fees]], prices: Prices) -> list[tuple
     ends = [*starts[1:], end]
     made = [(max(a, int(prices.time_ns[0])), b, fee) for a, b, (_, fee) in zip(starts, ends, fees, strict=True)]
     return [one for one in made if one[0] < one[1]]
+
+
+def _require_inside(bans: Sequence[Ban], prices: Prices) -> None:
+    """Refuse a ban of no row of the panel: it would be one in name only."""
+    for ban in bans:
+        if not _inside([ban], prices):
+            raise ConfigError(
+                f"ban {ban.first}..{ban.last}: expected rows of the panel in it ({prices.header.period}), found none"
+            )
 
 
 def _inside(bans: Sequence[Ban], panel: Prices) -> list[Ban]:

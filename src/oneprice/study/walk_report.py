@@ -29,6 +29,7 @@ from oneprice.signals.validation.deflated import Moments, deflated_sharpe, momen
 from oneprice.study import walk_books as books
 from oneprice.study.walk_estimator import Window
 
+ALONE = "in a family with no other series that can be tested"
 YEAR_NS = 365.25 * 86_400e9
 
 
@@ -309,6 +310,8 @@ class WalkForward:
         for window in chosen:
             for one in window.picked.excluded:
                 found.setdefault(one.symbol, []).append((window.at_ns, one.reason))
+            for symbol in window.picked.untested:
+                found.setdefault(symbol, []).append((window.at_ns, ALONE))
         place = {s: i for i, s in enumerate(self.panel.symbols)}
         order = sorted(found, key=lambda s: (place.get(s, len(place)), s))
         return [LeftOut(s, len(found[s]), len(chosen), *found[s][0]) for s in order]
