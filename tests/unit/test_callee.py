@@ -122,3 +122,33 @@ def test_a_callee_may_print_and_raise_with_values(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert done.stdout.split("\n") == ["n 3", "n 4", "8 15", "bad -2", "bad -2", "bad -2", ""]
+
+
+_PARTS = """
+import llvmlite.binding as llvm
+import oneprice.core.jit
+from oneprice.core.callee import link
+
+def part(text):
+    return llvm.parse_assembly('target triple = ""' + text).as_bitcode()
+
+calls = "define linkonce_odr i64 @{0}() {{ %x = call i64 @{1}() ret i64 %x }} declare i64 @{1}()"
+main = "define i64 @main() { %x = call i64 @late() ret i64 %x } declare i64 @late()"
+asked = llvm.parse_assembly('target triple = ""' + main)
+parts = {
+    "unasked": part(calls.format("early", "shared")),
+    "shared": part(calls.format("shared", "deep")),
+    "deep": part("define linkonce_odr i64 @deep() { ret i64 7 }"),
+    "late": part(calls.format("late", "shared")),
+}
+link(asked, parts)
+print(sorted(f.name for f in asked.functions if not f.is_declaration))
+"""
+
+
+def test_a_part_that_stands_before_its_caller_is_linked(tmp_path: Path) -> None:
+    """Lists of parts joined from several kernels keep no order for all: what is asked for late is found too."""
+    env: dict[str, Any] = {**os.environ, "ONEPRICE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", _PARTS], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['deep', 'late', 'main', 'shared']"

@@ -116,9 +116,26 @@ def gather(parts: dict[str, bytes], more: dict[str, bytes]) -> None:
 
 
 def link(module: Any, parts: dict[str, bytes]) -> None:
-    """Link in the order of calls: LLVM takes only what is asked for already."""
-    for bitcode in parts.values():
-        module.link_in(llvm.parse_bitcode(bitcode))
+    """Link in the order of calls: LLVM takes only what is asked for already.
+
+    Lists of several kernels joined keep no such order for all: a part may stand before the one that asks for it. Those
+    are linked again, until nothing that a part defines is missing.
+    """
+    holds: dict[str, str] = {}
+    for digest, bitcode in parts.items():
+        part = llvm.parse_bitcode(bitcode)
+        for function in part.functions:
+            if not function.is_declaration:
+                holds.setdefault(function.name, digest)
+        module.link_in(part)
+    before: set[str] = set()
+    while True:
+        missing = {f.name for f in module.functions if f.is_declaration and f.name in holds}
+        if not missing or missing == before:
+            return
+        for digest in dict.fromkeys(holds[name] for name in sorted(missing)):
+            module.link_in(llvm.parse_bitcode(parts[digest]))
+        before = missing
 
 
 class LinkedLibrary(JITCodeLibrary):

@@ -174,3 +174,6 @@ def njit(*args: Any, **options: Any) -> Any:
         return wrap(args[0])
     signature = args
     return wrap
+
+
+closure(Path(__file__).resolve())  # what compiles is named by its text as it was loaded, not as it may be later
