@@ -8,8 +8,7 @@ doi:10.1080/07350015.1989.10509723). Each rule looks at the two series one at a 
     "smaller"    the smaller one-step moves on the left
     "larger"     the larger ones, "noisy", "calm": the leg that is known to be so
 
-p is of the null of one test in a fixed order. `python -c "from oneprice.study.pair_order import order_text;
-print(order_text(20_000))"` prints the table of docs/theory/screen.md.
+p is of the null of one test in a fixed order. `python -m oneprice.study.pair_order` prints the table of docs/theory/screen.md.
 """
 
 from __future__ import annotations
@@ -119,3 +118,7 @@ def order_text(tests: int = 20_000, lengths: tuple[int, ...] = (250, 500, 1000),
             cells = " | ".join(f"{100 * rates[r][0]:.1f} / {100 * rates[r][1]:.2f}" for r in rules)
             out.append(f"| {name} | {n_obs} | {cells} |")
     return "\n".join(out)
+
+
+if __name__ == "__main__":
+    print(order_text(20_000))
