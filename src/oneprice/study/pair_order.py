@@ -8,7 +8,8 @@ doi:10.1080/07350015.1989.10509723). Each rule looks at the two series one at a 
     "smaller"    the smaller one-step moves on the left
     "larger"     the larger ones, "noisy", "calm": the leg that is known to be so
 
-p is of the null of one test in a fixed order. `python -m oneprice.study.pair_order` prints the table of docs/theory/screen.md.
+p is of the null of one test in a fixed order. `python -m oneprice.study.pair_order` prints the table
+of docs/theory/screen.md.
 """
 
 from __future__ import annotations
