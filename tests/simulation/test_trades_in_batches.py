@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from engine_kit import memory_of
 
 import oneprice as op
+from engine_kit import memory_of
 from oneprice.core.instruments import Fees
 from oneprice.core.records import BOOK, TRADE
 from oneprice.execution.latency import constant
@@ -26,7 +26,7 @@ def counts(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
 
 
 def test_trades_inside_batches_are_counted() -> None:
-    """On a tape of single orders a trade is followed by its level: it never ends a batch, and is seen to the last lot."""
+    """On a tape of single orders a trade never ends a batch (its level does), and is seen to the last lot."""
     tape = order_tape(OrderWorld(n_messages=3_000, seed=4), fees=Fees(maker_bp=0, taker_bp=1))
     ev = np.asarray(tape.events)
     assert TRADE == 3 and (ev["kind"] == BOOK).any()

@@ -31,6 +31,7 @@ def audit(
     data: Annotated[
         str, typer.Argument(help="Folder of tapes, or `synthetic:SEED`; with --family term a file of prices or yields.")
     ],
+    *,
     legs: inputs.LEGS = None,
     days: inputs.DAYS = None,
     fee_bp: Annotated[float | None, typer.Option(help="Taker fee for all legs. None: the instruments'.")] = None,

@@ -34,8 +34,8 @@ def touch_from_top(leg: Any, ev: Any) -> bool:
     """Apply a TOP, TRADE or BAR to a leg without depth; True when the touch changed.
 
     TOP: an older update id than the one held is ignored unless the row says GAP or CLEAR. Where sizes are
-    absent (`assumed_depth_lots > 0`), a quantity of 0 becomes that depth. TRADE moves `last_ticks` and what takers bought or sold. BAR:
-    while no touch with a spread stands, its close is both sides.
+    absent (`assumed_depth_lots > 0`), a quantity of 0 becomes that depth. TRADE moves `last_ticks` and what takers
+    bought or sold. BAR: while no touch with a spread stands, its close is both sides.
     """
     leg.n_updates += 1
     leg.mark_bits |= ev.flag_bits & ~LAST

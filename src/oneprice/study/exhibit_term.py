@@ -82,7 +82,8 @@ class TermExhibit(msgspec.Struct, frozen=True, eq=False):
         price, spread = self.event
         return (
             f"On {100 * self.share:.0f} % of the days with rates the second contract stood above the first by "
-            f"more than financing and {self.storage:g} USD a barrel and month: up to {glut.highest:.2f} on {glut.highest_on}, "
+            f"more than financing and {self.storage:g} USD a barrel and month: up to {glut.highest:.2f} on "
+            f"{glut.highest_on}, "
             f"up to {later.highest:.2f} in 2015-16. On {EVENT} the first contract settled at {price:.2f}, {spread:.2f} "
             f"below the second; the rates end on {self.rates_until}, so nothing is taken off there and no bound is "
             f"drawn. Beyond full carry is not arbitrage: the price of a free tank is not in the file. No P&L is "

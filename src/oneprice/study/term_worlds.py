@@ -291,3 +291,8 @@ def table(n_worlds: int = 20, confirms: tuple[int, ...] = (1, 2, 3), seed: int =
     """Scores of `n_worlds` worlds by how many settlements in a row confirm a violation."""
     worlds = [world_of(seed + k) for k in range(n_worlds)]
     return {c: summed([score(w, replay_world(w, c)[1]) for w in worlds]) for c in confirms}
+
+
+if __name__ == "__main__":
+    for confirm, found in table().items():
+        print(f"confirmed by {confirm}: {found}")
