@@ -127,15 +127,44 @@ def _panel(
 
 
 # ---------------------------------------------------------------- files
+def _table(path: str | Path, columns: Sequence[str]) -> Any:
+    """A Parquet file that has the columns. Raises DataError for no file, another format, columns that lack."""
+    import polars as pl
+
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: expected Parquet: {str(error).splitlines()[0]}") from error
+    lacking = [c for c in columns if c not in table.columns]
+    if lacking:
+        raise DataError(f"{path}: expected columns {', '.join(lacking)}, got {', '.join(table.columns)}")
+    return table
+
+
+def _checked(path: str | Path, rows: Any, *, dates: Sequence[str], numbers: Sequence[str], whole: Sequence[str]) -> None:
+    """Raises DataError for a column of another type, and for a row without a value in a column that must be whole."""
+    for kind, columns in (("dates", dates), ("numbers", numbers)):
+        for name in columns:
+            told = rows.schema[name]
+            if not (told.is_temporal() if kind == "dates" else told.is_numeric()):
+                raise DataError(f"{path}: column {name}: expected {kind}, got {told}; convert the column first")
+    for name in whole:
+        lost = rows[name].is_null()
+        if lost.any():
+            where = rows.row(lost.arg_max() or 0)
+            raise DataError(f"{path}: column {name}: {int(lost.sum())} rows without a value (first: {where})")
+
+
 def read_chain(path: str | Path, root: str) -> Chain:
     """The chain of a root from an expiry table (columns tick.prefix, Last.Trade, First.Notice, Year, Month)."""
     import polars as pl
 
     prefix = PREFIX_OF.get(root, root)
-    table = pl.read_parquet(path)
-    lacking = {"tick.prefix", "Last.Trade", "First.Notice", "Year", "Month"} - set(table.columns)
-    if lacking:
-        raise DataError(f"{path}: expected columns {', '.join(sorted(lacking))}, got {', '.join(table.columns)}")
+    table = _table(path, ("tick.prefix", "Last.Trade", "First.Notice", "Year", "Month"))
+    table = table.filter(pl.col("tick.prefix") == prefix)
+    _checked(path, table, dates=("Last.Trade",), numbers=("Year", "Month"), whole=("Last.Trade", "Year", "Month"))
     rows = table.filter(pl.col("tick.prefix") == prefix).sort("Last.Trade", "Year", "Month")
     if rows.height == 0:
         raise DataError(f"{path}: no contract of {prefix}")
@@ -171,14 +200,16 @@ def read_settlements(path: str | Path, chain: Chain) -> Settlements:
     """
     import polars as pl
 
-    rows = pl.read_parquet(path)
-    if not {"date", "series", "value"} <= set(rows.columns):
-        raise DataError(f"{path}: expected columns date, series, value, got {', '.join(rows.columns)}")
+    rows = _table(path, ("date", "series", "value"))
     pattern = re.compile(rf"{re.escape(chain.root)}(\d+)")
-    names = [s for s in rows["series"].unique().to_list() if pattern.fullmatch(s)]
+    names = [s for s in rows["series"].unique().to_list() if pattern.fullmatch(str(s))]
+    front = [s for s in names if int(s[len(chain.root) :]) < 1]
+    if front:
+        raise DataError(f"{path}: series {front[0]}: expected places from {chain.root}01, the front")
     if not names:
         raise DataError(f"{path}: no series of {chain.root}")
     rows = rows.filter(pl.col("series").is_in(names)).sort("date", "series")
+    _checked(path, rows, dates=("date",), numbers=("value",), whole=("date",))
     day = rows["date"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
     number = {name: int(name[len(chain.root) :]) for name in names}
     place = rows["series"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
@@ -203,9 +234,10 @@ def read_vix(path: str | Path) -> Settlements:
     """
     import polars as pl
 
-    rows = pl.read_parquet(path).sort("date", "expiry")
-    days = rows["date"].cast(pl.Int32).to_numpy().astype(np.int64)
-    expiry = rows["expiry"].cast(pl.Int32).to_numpy().astype(np.int64)
+    rows = _table(path, ("date", "expiry", "close", "settle")).sort("date", "expiry")
+    _checked(path, rows, dates=("date", "expiry"), numbers=("close", "settle"), whole=("date", "expiry"))
+    days = rows["date"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
+    expiry = rows["expiry"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
     ends = np.unique(expiry)
     contracts = tuple(
         Contract(symbol=f"VX{day_text(e)}", root="VX", last_trade_day=int(e)) for e in ends

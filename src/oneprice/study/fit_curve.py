@@ -133,11 +133,15 @@ def read_given(path: str | Path, *, day: str | None = None, convention: str | No
     at = Path(path)
     if not at.is_file():
         raise DataError(f"{at}: no such file")
+    if at.stat().st_size == 0:
+        raise DataError(f"{at}: the file is empty: expected yields by day, or columns tenor, rate")
     if at.suffix == ".parquet" or "tenor" not in pl.read_csv(at, n_rows=0).columns:
         return of_treasury(read_treasury(at), day)
     table = pl.read_csv(at, schema_overrides={"tenor": pl.String})
     if "rate" not in table.columns:
         raise DataError(f"{at}: expected columns tenor, rate and maybe kind, convexity; got {', '.join(table.columns)}")
+    if table.height == 0:
+        raise DataError(f"{at}: expected a row a quote, got the header alone")
     kinds = table["kind"].to_list() if "kind" in table.columns else ["zero"] * table.height
     rates = table["rate"].cast(pl.Float64, strict=False).to_list()
     convexity = table["convexity"].cast(pl.Float64, strict=False).to_list() if "convexity" in table.columns else []

@@ -110,7 +110,7 @@ def roots_of(path: str | Path) -> list[str]:
     """Roots of a file of settlements that have three places or more."""
     import polars as pl
 
-    names = pl.read_parquet(path, columns=["series"])["series"].unique().to_list()
+    names = pl.read_parquet(path, columns=["series"])["series"].drop_nulls().cast(pl.String).unique().to_list()
     stems = [n.rstrip("0123456789") for n in names if n[-2:].isdigit()]
     return sorted({s for s in stems if stems.count(s) >= 3})
 

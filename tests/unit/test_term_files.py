@@ -1,0 +1,82 @@
+"""Files of a term structure that are not what they should be are refused by name, never half read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from oneprice.core.errors import DataError
+from oneprice.market.settlements import read_chain, read_settlements, read_vix
+from oneprice.study.fit_curve import read_given
+
+DAY = dt.date(2020, 1, 2)
+
+
+def expiries(path: Path, last: list[dt.date | None]) -> Path:
+    """A table of expiries of CL."""
+    pl.DataFrame(
+        {
+            "tick.prefix": ["CL"] * len(last), "Last.Trade": last, "First.Notice": last,
+            "Year": [2020.0] * len(last), "Month": [float(m) for m in range(2, 2 + len(last))],
+        },
+        schema_overrides={"Last.Trade": pl.Datetime("ms"), "First.Notice": pl.Datetime("ms")},
+    ).write_parquet(path)  # fmt: skip
+    return path
+
+
+def strip(path: Path, **other: list[object]) -> Path:
+    """Three places of one day, with columns replaced."""
+    columns = {"date": [DAY] * 3, "series": ["CL01", "CL02", "CL03"], "value": [50.0, 51.0, 52.0]} | other
+    pl.DataFrame(columns).write_parquet(path)
+    return path
+
+
+ENDS: list[dt.date | None] = [dt.date(2020, 1, 21), dt.date(2020, 2, 20), dt.date(2020, 3, 20)]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"value": ["50", "51", "52"]}, "column value: expected numbers"),
+        ({"date": ["2020-01-02"] * 3}, "column date: expected dates"),
+        ({"date": [DAY, None, DAY]}, "column date: 1 rows without a value"),
+        ({"series": ["CL00", "CL01", "CL02"]}, "expected places from CL01"),
+    ],
+)
+def test_a_column_that_is_no_settlement_is_refused(tmp_path: Path, other: dict[str, list[object]], said: str) -> None:
+    """Prices and dates as text, a row without a date and a place before the front are named."""
+    chain = read_chain(expiries(tmp_path / "e.parquet", ENDS), "CL")
+    with pytest.raises(DataError, match=said):
+        read_settlements(strip(tmp_path / "s.parquet", **other), chain)
+
+
+def test_a_series_without_a_name_is_of_another_root(tmp_path: Path) -> None:
+    """The rest of the file is read."""
+    chain = read_chain(expiries(tmp_path / "e.parquet", ENDS), "CL")
+    told = read_settlements(strip(tmp_path / "s.parquet", series=["CL01", None, "CL03"]), chain)
+    assert told.price[0, [0, 2]].tolist() == [50.0, 52.0]
+
+
+def test_a_table_of_expiries_without_a_day_is_refused(tmp_path: Path) -> None:
+    """An expiry that is not there, a file that is not there, a file of another kind."""
+    with pytest.raises(DataError, match="column Last.Trade: 1 rows without a value"):
+        read_chain(expiries(tmp_path / "e.parquet", [*ENDS, None]), "CL")
+    with pytest.raises(DataError, match="no such file"):
+        read_chain(tmp_path / "none.parquet", "CL")
+    (tmp_path / "text.parquet").write_text("hello")
+    with pytest.raises(DataError, match="expected Parquet"):
+        read_chain(tmp_path / "text.parquet", "CL")
+    with pytest.raises(DataError, match="expected columns expiry, close, settle"):
+        read_vix(strip(tmp_path / "s.parquet"))
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "the file is empty"), ("tenor,rate\n", "the header alone")])
+def test_a_file_of_quotes_without_quotes_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """Nothing to fit is said, not met as an index error."""
+    path = tmp_path / "q.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_given(path)
