@@ -8,9 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from oneprice.core.errors import DataError
+from oneprice.core.errors import ConfigError, DataError
 from oneprice.market.settlements import read_chain, read_settlements, read_vix
 from oneprice.study.fit_curve import read_given
+from oneprice.study.term_audit_sources import strip_of
+from oneprice.study.term_cli import replay_settings
 
 DAY = dt.date(2020, 1, 2)
 
@@ -62,7 +64,7 @@ def test_a_series_without_a_name_is_of_another_root(tmp_path: Path) -> None:
 
 def test_a_table_of_expiries_without_a_day_is_refused(tmp_path: Path) -> None:
     """An expiry that is not there, a file that is not there, a file of another kind."""
-    with pytest.raises(DataError, match="column Last.Trade: 1 rows without a value"):
+    with pytest.raises(DataError, match=r"column Last\.Trade: 1 rows without a value"):
         read_chain(expiries(tmp_path / "e.parquet", [*ENDS, None]), "CL")
     with pytest.raises(DataError, match="no such file"):
         read_chain(tmp_path / "none.parquet", "CL")
@@ -73,6 +75,15 @@ def test_a_table_of_expiries_without_a_day_is_refused(tmp_path: Path) -> None:
         read_vix(strip(tmp_path / "s.parquet"))
 
 
+def test_a_file_that_the_expiries_do_not_reach_is_refused(tmp_path: Path) -> None:
+    """A table that ends before the prices, and a file without places, say so."""
+    table = expiries(tmp_path / "e.parquet", [dt.date(2019, 1, 22)])
+    with pytest.raises(DataError, match="ends on 2019-01-22"):
+        read_settlements(strip(tmp_path / "s.parquet"), read_chain(table, "CL"))
+    with pytest.raises(DataError, match="got none"):
+        strip_of(strip(tmp_path / "t.parquet", series=[None, None, "CL"]), table, "CL")
+
+
 @pytest.mark.parametrize(("text", "said"), [("", "the file is empty"), ("tenor,rate\n", "the header alone")])
 def test_a_file_of_quotes_without_quotes_is_refused(tmp_path: Path, text: str, said: str) -> None:
     """Nothing to fit is said, not met as an index error."""
@@ -80,3 +91,12 @@ def test_a_file_of_quotes_without_quotes_is_refused(tmp_path: Path, text: str, s
     path.write_text(text)
     with pytest.raises(DataError, match=said):
         read_given(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("roll_days", "x"), ("every_days", 0), ("capital", -1.0), ("roll_days", 2.5)]
+)
+def test_a_setting_that_is_no_number_is_refused(tmp_path: Path, name: str, told: object) -> None:
+    """The name and what came are said before any file is read."""
+    with pytest.raises(ConfigError, match=f"setting {name}"):
+        replay_settings(tmp_path / "none.parquet", {"root": "CL", name: told})

@@ -143,7 +143,9 @@ def _table(path: str | Path, columns: Sequence[str]) -> Any:
     return table
 
 
-def _checked(path: str | Path, rows: Any, *, dates: Sequence[str], numbers: Sequence[str], whole: Sequence[str]) -> None:
+def _checked(
+    path: str | Path, rows: Any, *, dates: Sequence[str], numbers: Sequence[str], whole: Sequence[str]
+) -> None:
     """Raises DataError for a column of another type, and for a row without a value in a column that must be whole."""
     for kind, columns in (("dates", dates), ("numbers", numbers)):
         for name in columns:
@@ -215,6 +217,12 @@ def read_settlements(path: str | Path, chain: Chain) -> Settlements:
     place = rows["series"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
     at = np.searchsorted(chain.last_trade_days, day) + place - 1
     beyond = at >= len(chain.contracts)
+    if beyond.all():
+        last = chain.contracts[-1]
+        raise DataError(
+            f"{path}: the table of expiries of {chain.root} ends on {day_text(last.last_trade_day)} ({last.symbol}), "
+            f"before the prices of {day_text(day.min())}..{day_text(day.max())}"
+        )
     about = Header(
         source=str(Path(path).name), licence="see data", period=f"{day_text(day.min())}..{day_text(day.max())}",
         side="not stated", simultaneity="one settlement a day", survivorship="all contracts of the root", tries=1,

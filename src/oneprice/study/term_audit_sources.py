@@ -120,10 +120,13 @@ def strip_of(
     half_spread: HalfSpread | None = None, boundary: str | None = None, about: dict[str, str] | None = None,
 ) -> Panel:  # fmt: skip
     """Settlements of a root by place. `expiry` is the table of expiries; left out, expiry_table.parquet beside."""
-    if root not in roots_of(path):
+    known = roots_of(path)
+    if not known:
+        raise DataError(f"{path}: expected series of a root by place (CL01, CL02, CL03 or more), got none")
+    if root not in known:
         from oneprice.core.errors import unknown_name
 
-        raise unknown_name(f"root in {Path(path).name}", root, roots_of(path))
+        raise unknown_name(f"root in {Path(path).name}", root, known)
     kind = boundary_of(root, boundary)
     table = Path(expiry) if expiry is not None else Path(path).parent / "expiry_table.parquet"
     if not table.is_file():

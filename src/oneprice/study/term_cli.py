@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def replay_settings(
         if name not in known:
             raise unknown_name("setting of term_structure", name, list(known))
     picked: dict[str, Any] = {name: options[name] for name in RULES if name in options}
-    picked["roll"] = {"days": int(options.get("roll_days", 5))}
+    picked["roll"] = {"days": _number(options, "roll_days", 5, whole=True)}
+    every, capital = _number(options, "every_days", 7, whole=True), _number(options, "capital", CAPITAL)
     try:
         rules = msgspec.convert(picked, StripRules, strict=False)
     except msgspec.ValidationError as error:
@@ -80,9 +82,20 @@ def replay_settings(
     filling = {"slip_bp": 5_000.0, "slip_price": wide_price(panels), "participation": 1.0, **own}
     return replay_term(
         panels, rules=rules, rate=rate, fees=fees or FEES, strategy=term_structure(**filling), period=period,
-        every_days=int(options.get("every_days", 7)), limits=limits, seed=seed, out=out, progress=progress,
-        capital=float(options.get("capital", CAPITAL)),
+        every_days=int(every), limits=limits, seed=seed, out=out, progress=progress, capital=capital,
     )  # fmt: skip
+
+
+def _number(options: Mapping[str, Any], name: str, default: float, *, whole: bool = False) -> float:
+    """An option above 0, a whole number where it must be. Raises ConfigError for anything else."""
+    told = options.get(name, default)
+    try:
+        value = float(told)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not (math.isfinite(value) and value > 0) or (whole and value != int(value)):
+        raise ConfigError(f"setting {name}: expected a {'whole ' if whole else ''}number above 0, got {told!r}")
+    return int(value) if whole else value
 
 
 def read_relations(path: str | Path) -> list[Relation]:
