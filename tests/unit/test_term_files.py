@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from oneprice.core.errors import ConfigError, DataError
+from oneprice.market.rates import read_treasury
 from oneprice.market.settlements import read_chain, read_settlements, read_vix
 from oneprice.study.fit_curve import read_given
 from oneprice.study.term_audit_sources import strip_of
@@ -100,3 +101,11 @@ def test_a_setting_that_is_no_number_is_refused(tmp_path: Path, name: str, told:
     """The name and what came are said before any file is read."""
     with pytest.raises(ConfigError, match=f"setting {name}"):
         replay_settings(tmp_path / "none.parquet", {"root": "CL", name: told})
+
+
+@pytest.mark.parametrize("name", ["y.csv", "y.parquet"])
+def test_an_empty_file_of_yields_is_refused(tmp_path: Path, name: str) -> None:
+    """The reader's own error names the file."""
+    (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=name):
+        read_treasury(tmp_path / name)

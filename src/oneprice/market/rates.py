@@ -145,7 +145,10 @@ def _read_one(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema_length=None)
+    try:
+        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: expected CSV or Parquet of yields: {str(error).splitlines()[0]}") from error
     named = {c: _TENOR.match(c.strip()) for c in table.columns[1:]}
     found = {c: float(m[1]) / (12.0 if m[2].lower().startswith("mo") else 1.0) for c, m in named.items() if m}
     if not found or not table.height:
