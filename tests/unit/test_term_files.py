@@ -9,11 +9,15 @@ import polars as pl
 import pytest
 
 from oneprice.core.errors import ConfigError, DataError
+from oneprice.market.chains import make_chain
 from oneprice.market.rates import read_treasury
+from oneprice.market.settlement_tapes import HalfSpread
 from oneprice.market.settlements import read_chain, read_settlements, read_vix
 from oneprice.study.fit_curve import read_given
 from oneprice.study.term_audit_sources import strip_of
 from oneprice.study.term_cli import replay_settings
+from oneprice.study.term_fit import Costs, StripEstimator, StripRules
+from oneprice.study.term_replay import FEES
 
 DAY = dt.date(2020, 1, 2)
 
@@ -109,3 +113,14 @@ def test_an_empty_file_of_yields_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("")
     with pytest.raises(DataError, match=name):
         read_treasury(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["calendar", "butterfly"])
+def test_a_root_without_boundary_says_why_nothing_is_traded(kind: str) -> None:
+    """No relation is made of it, and the notes tell so whichever kind was asked for; asked for, there is no note."""
+    chain = make_chain("VX", ["2020-01-22", "2020-02-19", "2020-03-18"])
+    legs, names = [(chain, i) for i in range(3)], ["a", "b", "c"]
+    costs = Costs(HalfSpread(), FEES)
+    quiet = StripEstimator(legs, names, StripRules(kind=kind), 0.01, costs)
+    assert any("VX has no boundary" in note for note in quiet.notes)
+    assert not StripEstimator(legs, names, StripRules(kind=kind, spreads=True), 0.01, costs).notes

@@ -128,8 +128,9 @@ class StripEstimator:
         self.chains = {chain.root: chain for chain, _ in legs}
         self.notes: dict[str, int] = {}
         for chain in self.chains.values():
-            if chain.boundary == NO_BOUNDARY and rules.kind == "calendar" and not rules.spreads:
-                self._note(f"{chain.root} has no boundary: nothing is called arbitrage, no relation is made")
+            if chain.boundary == NO_BOUNDARY and rules.kind != "crack" and not rules.spreads:
+                asked = "" if rules.kind == "calendar" else " unless spreads=true asks for one"
+                self._note(f"{chain.root} has no boundary: nothing is called arbitrage, no relation is made{asked}")
 
     def __call__(self, windows: list[np.ndarray]) -> dict[str, Any]:
         """The model of a request."""
