@@ -26,11 +26,14 @@ def paper(
     seed: inputs.SEED = 0,
     out: inputs.OUT = None,
     model: inputs.MODEL = None,
+    queue: inputs.QUEUE = None,
     as_json: JSON = False,
 ) -> None:
     """Trade a tape on paper, one event at a time. Ctrl-C cancels what works and leaves a whole journal.
 
     Example: oneprice paper synthetic:7 --speed 20 --out runs/paper
+
+    Example: oneprice paper tapes --strategy market_making --queue fifo --speed 0
     """
     from oneprice.modes import paper as mode
 
@@ -44,6 +47,7 @@ def paper(
         fits=fits,
         fees=inputs.fees_of(fees),
         latency=inputs.latency_of(latency_ms),
+        fills=inputs.fills_of(queue),
         limits=inputs.limits_of(limits),
         speed=speed,
         seed=seed,
