@@ -124,3 +124,13 @@ def test_a_root_without_boundary_says_why_nothing_is_traded(kind: str) -> None:
     quiet = StripEstimator(legs, names, StripRules(kind=kind), 0.01, costs)
     assert any("VX has no boundary" in note for note in quiet.notes)
     assert not StripEstimator(legs, names, StripRules(kind=kind, spreads=True), 0.01, costs).notes
+
+
+def test_bills_that_may_be_per_cent_or_shares_are_refused(tmp_path: Path) -> None:
+    """0.07 of a month's bill is 7 % or 7 bp: nothing in the file tells, so it is not guessed."""
+    path = tmp_path / "bills.csv"
+    path.write_text("date,1 Mo,3 Mo\n2014-01-02,0.07,0.13\n")
+    with pytest.raises(DataError, match="may be per cent or shares"):
+        read_treasury(path)
+    path.write_text("date,1 Mo,10 Yr\n2014-01-02,0.07,3.0\n")
+    assert read_treasury(path).rate(16_073, 1 / 12) < 0.002

@@ -115,12 +115,28 @@ def zeros_of(tenors: np.ndarray, par: np.ndarray, longest: float = LONGEST_YEARS
     return nodes, -logs / nodes
 
 
+def _per_cent(par: np.ndarray, years: np.ndarray, path: Path) -> bool:
+    """Whether yields are per cent: long ones never were below a quarter of one per cent, nor above 20 as shares."""
+    long = par[:, years >= 10.0]
+    if np.isfinite(long).any():
+        return bool(np.nanmedian(np.abs(long)) > 0.25)
+    if not np.isfinite(par).any():
+        return False
+    middle = float(np.nanmedian(np.abs(par)))
+    if 0.005 < middle <= 0.25:
+        raise DataError(
+            f"{path}: yields around {middle:g} of tenors below ten years may be per cent or shares; add a "
+            "column of ten years or longer, which tells"
+        )
+    return middle > 0.25
+
+
 def read_treasury(*paths: str | Path) -> Treasury:
     """Par yields of one file or several, days in more than one taken from the first that has them.
 
     A file is CSV, or Parquet of the same columns: a date column first, then tenors by name (`1 Mo`, `BC_3MONTH`,
-    `10year`). Per cent or shares is told by the size of the file's median. Raises DataError for a file without a date
-    or a tenor, or days twice in one file.
+    `10year`). Per cent or shares is told by the size of yields of ten years and longer; a file of shorter tenors alone
+    whose yields could be either is refused. Raises DataError for a file without a date or a tenor, or days twice.
     """
     if not paths:
         raise ConfigError("read_treasury: expected a file, got none")
@@ -159,7 +175,7 @@ def _read_one(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise DataError(f"{path}: a day is there twice")
     raw = table.select(pl.col(columns).cast(pl.Float64, strict=False)).to_numpy()
     par = np.where(np.isfinite(raw) & (raw != 0.0), raw, np.nan)
-    if np.isfinite(par).any() and np.nanmedian(np.abs(par)) > 0.2:
+    if _per_cent(par, np.array([found[c] for c in columns]), path):
         par = par / 100.0
     order = np.argsort(days)
     return days[order], np.array([found[c] for c in columns]), par[order]
