@@ -17,6 +17,8 @@ from oneprice.core.jit import njit
 
 TABLE_WORDS = 3  # (time, entry, response), all ns
 
+BLOCK = 1 << 18  # rows looked at together
+
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Order latencies of one leg, nanoseconds; a measured table replaces the constants when given.
@@ -126,16 +128,20 @@ def check_feed_latency(events: np.ndarray, clock_offset_ns: int, floor_ns: int, 
 
     Raises DataError when any is below `floor_ns`: a simulation would see data before the venue had them.
     """
-    stamped = events[events["exchange_ns"] > 0]
-    if len(stamped) == 0:
+    n_stamped, n_below, least = 0, 0, None
+    for start in range(0, len(events), BLOCK):  # block by block: a tape may be as large as memory
+        part = events[start : start + BLOCK]
+        late = (part["receive_ns"] - part["exchange_ns"])[part["exchange_ns"] > 0] - clock_offset_ns
+        if len(late):
+            n_stamped += len(late)
+            n_below += int(np.count_nonzero(late < floor_ns))
+            least = int(late.min()) if least is None else min(least, int(late.min()))
+    if least is None:
         raise DataError(f"{leg}: expected rows with an exchange time, found none in {len(events)}")
-    latency = stamped["receive_ns"] - (stamped["exchange_ns"] + clock_offset_ns)
-    least = int(latency.min())
     if least < floor_ns:
-        n = int((latency < floor_ns).sum())
         raise DataError(
             f"{leg}: feed latency: expected at least {floor_ns} ns after correction by clock_offset_ns ="
-            f" {clock_offset_ns}, got {n} of {len(latency)} rows below, least {least} ns;"
+            f" {clock_offset_ns}, got {n_below} of {n_stamped} rows below, least {least} ns;"
             f" estimate the clock offset of this venue (at most {clock_offset_ns + least - floor_ns})"
             " or lower the floor"
         )

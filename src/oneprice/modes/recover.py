@@ -24,7 +24,7 @@ from oneprice.core.jit import njit
 from oneprice.core.journal import Journal, next_epoch
 from oneprice.core.journal_read import JournalReader
 from oneprice.core.manifest import Manifest
-from oneprice.core.records import AMBIGUOUS, COMMAND, EVENT, LINK, OP_EPOCH, OP_REDUCE, OPERATOR
+from oneprice.core.records import AMBIGUOUS, COMMAND, EVENT, LINK, OP_EPOCH, OP_REDUCE, OPERATOR, ROW
 from oneprice.engine.live import send_rows
 from oneprice.engine.loop import requests_in
 from oneprice.engine.state import Engine
@@ -40,7 +40,7 @@ from oneprice.modes.rebuild import Rebuilt, rebuild
 from oneprice.modes.reconcile import Reconciliation, SimulatedVenue, live_orders, reconcile
 from oneprice.modes.replay import GRACE_NS, last_ns, venues_of
 from oneprice.modes.run import Run
-from oneprice.modes.store import JOURNAL, SNAPSHOT_EVENTS, Store
+from oneprice.modes.store import JOURNAL, SNAPSHOT_EVENTS, Growing, Store
 
 MAX_ASKS = 5
 
@@ -144,7 +144,9 @@ class ResumedStore(Store):
 
     def __init__(self, folder: Path, back: Rebuilt, epoch: int, durability: str) -> None:
         self.folder = folder
-        self._rows, self._events = [back.rows], [back.events]
+        self._rows, self._events = Growing(ROW), Growing(EVENT)
+        self._rows.append(back.rows)
+        self._events.append(back.events)
         self._journal = Journal.resume(folder / JOURNAL, durability=durability)
         n_events, cursors = int(back.engine.state["n_events"]), [int(c) for c in back.cursor]
         self._journal.start_session(epoch, time_ns=back.last_ns, n_events=n_events, cursors=cursors)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from oneprice.core.arena import copied
 from oneprice.core.errors import JournalError
 from oneprice.core.journal import Journal, next_epoch, refuse_writer
 from oneprice.core.journal_read import JournalReader
@@ -22,7 +21,33 @@ from oneprice.engine.state import Engine
 
 JOURNAL = "journal.op"
 UNFINISHED = "journal.op.unfinished"
+FIRST_ROWS = 1 << 12
 SNAPSHOT_EVENTS = 100_000  # events folded between two snapshots of a session
+
+
+class Growing:
+    """Records in one array that grows where it lies: a long run's rows are never held twice."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self._data, self._n, self._lent = np.zeros(0, dtype), 0, False
+
+    def append(self, part: np.ndarray) -> None:
+        """Copy records to the end. An array handed out before is left alone: its reader keeps what it had."""
+        end = self._n + len(part)
+        if end > len(self._data):
+            room = max(end, len(self._data) + (len(self._data) >> 2), FIRST_ROWS)
+            if self._lent:
+                before, self._data, self._lent = self._data, np.zeros(room, self._data.dtype), False
+                self._data.view(np.int64)[: self._n * 8] = before[: self._n].view(np.int64)
+            else:
+                self._data.resize(room, refcheck=False)
+        self._data.view(np.int64)[self._n * 8 : end * 8] = np.ascontiguousarray(part).view(np.int64)
+        self._n = end
+
+    def all(self) -> np.ndarray:
+        """What there is so far, without a copy."""
+        self._lent = True
+        return self._data[: self._n]
 
 
 class Store:
@@ -31,12 +56,9 @@ class Store:
     A session, which is any mode but replay, takes the folder's next epoch, on disk before its first order.
     """
 
-    def __init__(
-        self, out: str | Path | None, text: Manifest, engine: Engine, *, durability: str = "async"
-    ) -> None:
+    def __init__(self, out: str | Path | None, text: Manifest, engine: Engine, *, durability: str = "async") -> None:
         self.folder = Path(out) if out is not None else None
-        self._rows: list[np.ndarray] = []
-        self._events: list[np.ndarray] = []
+        self._rows, self._events = Growing(ROW), Growing(EVENT)
         self._journal: Journal | None = None
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -52,11 +74,11 @@ class Store:
     def drain(self, rows: np.ndarray, events: np.ndarray) -> None:
         """Take what a chunk produced, private events first: what came in before what went out."""
         if len(events):
-            self._events.append(copied(events))
+            self._events.append(events)
             if self._journal is not None:
                 self._journal.append_events(events)
         if len(rows):
-            self._rows.append(copied(rows))
+            self._rows.append(rows)
             if self._journal is not None:
                 self._journal.append_rows(rows)
 
@@ -97,11 +119,11 @@ class Store:
 
     def rows(self) -> np.ndarray:
         """All rows so far, ROW[n]."""
-        return np.concatenate(self._rows, dtype=ROW) if self._rows else np.zeros(0, ROW)
+        return self._rows.all()
 
     def events(self) -> np.ndarray:
         """All private events so far, EVENT[n]."""
-        return np.concatenate(self._events, dtype=EVENT) if self._events else np.zeros(0, EVENT)
+        return self._events.all()
 
 
 def make_way(path: Path, mode: str) -> int:
