@@ -430,3 +430,9 @@ def test_formats_of_the_verb(tmp_path: Path) -> None:
         read_files([path], format="mbo")
     with pytest.raises(ConfigError, match="expected no warmup_s"):
         read_files([path], format="mbo", instrument=FUTURE, warmup_s=3.0)
+
+
+def test_a_cross_cannot_persist_for_less_than_no_time(tmp_path: Path) -> None:
+    """A negative time to hold crosses is refused before the file is read."""
+    with pytest.raises(ConfigError, match="persist_ms: expected 0 or more milliseconds, got -5"):
+        import_bitstamp(tmp_path / "none.csv", bitstamp_instrument(), persist_ms=-5)

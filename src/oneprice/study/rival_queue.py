@@ -37,10 +37,9 @@ def rival_scores(tape: Tape, probes: np.ndarray, *, models: tuple[str, ...] = RI
     for name in models:
         got = np.zeros((len(probes), 2))
         for i, (p, rows) in enumerate(zip(probes, slices, strict=True)):
-            filled = one_life(rows, name, int(p["side"]), int(p["price"]), float(one.tick), float(one.lot))
-            got[i] = (float(filled), float(filled))
-        score = scored(f"hftbacktest {name}", got, true_ns)
-        out.append(ModelScore(score.model, score.brier, score.predicted, score.bins, np.nan, np.nan, score.both))
+            at_ns = one_life(rows, name, int(p["side"]), int(p["price"]), float(one.tick), float(one.lot))
+            got[i] = (float(at_ns > 0), at_ns)
+        out.append(scored(f"hftbacktest {name}", got, true_ns))
     return out
 
 
@@ -109,8 +108,8 @@ def _changes_at(rows: np.ndarray, here: np.ndarray, before: int) -> np.ndarray:
     return out
 
 
-def one_life(rows: np.ndarray, model: str, side: int, price: int, tick: float, lot: float) -> bool:
-    """Whether hftbacktest fills one lot at a price while the rows last."""
+def one_life(rows: np.ndarray, model: str, side: int, price: int, tick: float, lot: float) -> int:
+    """When hftbacktest fills one lot at a price while the rows last, venue time ns; 0: it does not."""
     from hftbacktest import BacktestAsset, HashMapMarketDepthBacktest
 
     asset = BacktestAsset().data([rows]).linear_asset(1.0).constant_order_latency(0, 0)
@@ -129,6 +128,6 @@ def one_life(rows: np.ndarray, model: str, side: int, price: int, tick: float, l
     send(0, 1, price * tick, lot, 0, 0, False)
     engine.elapse(int(rows["exch_ts"][-1] - rows["exch_ts"][0]) + 5 * PAUSE_NS)
     order = engine.orders(0).get(1)
-    filled = order is not None and order.status == FILLED
+    at_ns = int(order.exch_timestamp) - 2 * PAUSE_NS if order is not None and order.status == FILLED else 0
     engine.close()
-    return bool(filled)
+    return at_ns

@@ -29,7 +29,7 @@ import msgspec
 import numpy as np
 
 from oneprice.core import records as R
-from oneprice.core.errors import DataError
+from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.instruments import Fees, Instrument
 from oneprice.market.header import Header
 from oneprice.market.importers.bitstamp_trades import CHANGED, CREATED, DELETED, TRADED, Events, label_trades
@@ -70,6 +70,8 @@ def import_bitstamp(
 
     Raises DataError with line and field for what does not parse, and when no event is left after the warm-up.
     """
+    if persist_ms < 0:
+        raise ConfigError(f"persist_ms: expected 0 or more milliseconds, got {persist_ms}")
     recorded = read_bitstamp(path, instrument, progress=progress, notes=notes)
     return tape_of(
         recorded,
