@@ -98,7 +98,7 @@ def test_impossible_quotes_are_refused() -> None:
     terms = Terms(lend_rate=0.03, borrow_rate=0.03)
     with pytest.raises(ConfigError, match="the contract has expired"):
         carry_band(60, 60, -0.01, terms)
-    with pytest.raises(ConfigError, match="spot bid <= ask"):
+    with pytest.raises(ConfigError, match="0 < spot bid <= ask"):
         carry_band(61, 60, 0.1, terms)
     with pytest.raises(ConfigError, match="did you mean 'upper'"):
         carry_band(60, 60, 0.1, terms, "uper")
@@ -160,3 +160,14 @@ def test_strip_against_the_band() -> None:
                 assert got[t, j] == pytest.approx(outside(price[t, j], price[t, j], low, high), abs=1e-12)
     negative = strip(np.array([[-37.63, 20.43]]), years[:1, :2], place[:1, :2], terms[:1])
     assert negative[0, 1] == pytest.approx(20.43 + 37.63 - 3.0 * 0.08 - 0.05)
+
+
+def test_margin_is_financed_on_both_sides() -> None:
+    """A tenth of the price posted at 4 % for half a year widens each bound by 0.2 % of spot, under its own name."""
+    terms = {"lend_rate": 0.03, "borrow_rate": 0.03}
+    plain = carry_band(100, 100, 0.5, Terms(**terms))
+    posted = carry_band(100, 100, 0.5, Terms(**terms, margin=0.1, margin_rate=0.04))
+    assert posted.high - plain.high == pytest.approx(0.2) == plain.low - posted.low
+    assert posted.high_parts["margin"] == pytest.approx(0.2) and plain.high_parts["margin"] == 0.0
+    with pytest.raises(ConfigError, match="margin of 0 or more"):
+        Terms(**terms, margin=-0.1)

@@ -4,8 +4,8 @@
     F >= [S_b (1 - tax) - PV(dividends)] e^((r_l - f - y) T) - c                   sell spot short, lend, buy the future
 
 r_l <= r_b lend and borrow rates, u storage as a rate, y yield paid by the asset, f fee of the stock loan, c what the
-four trades cost a unit; rates a year, continuously compounded; T years. Who sells short saves no storage, so storage
-is in the upper bound only. An `upper` instrument (crude, gas) has no lower bound, since what is consumed is not lent;
+four trades and the margin of the future cost a unit; rates a year, continuously compounded; T years. Who sells short
+saves no storage, so storage is in the upper bound only. An `upper` instrument (crude, gas) has no lower bound, since what is consumed is not lent;
 `none` (volatility, power) has neither. NaN means no bound. Source: Hull, Options, Futures and Other Derivatives, ch. 5.
 """
 
@@ -23,13 +23,15 @@ from oneprice.core.jit import njit
 from oneprice.market.chains import BOUNDARIES, NO_BOUNDARY, TWO_SIDED
 
 Discount = Callable[[float], float]  # years -> value now of one unit then
-PARTS = ("spot", "tax", "storage", "dividend", "rate", "cost", "fit")
+PARTS = ("spot", "tax", "storage", "dividend", "rate", "margin", "cost", "fit")
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What carrying costs. Rates a year, continuously compounded; amounts in quote currency a unit.
 
-    `dividends` and `storage` are (years from now, amount). `observed` says whether storage and convenience are known:
+    `margin` is the share of the price posted for the future, `margin_rate` what posting it costs a year (what one pays
+    to borrow it less the interest it earns). `dividends` and `storage` are (years from now, amount). `observed` says
+    whether storage and convenience are known:
     without it a price outside the band is relative value, not arbitrage.
     """
 
@@ -41,6 +43,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     dividends: tuple[tuple[float, float], ...] = ()
     storage: tuple[tuple[float, float], ...] = ()
     tax: float = 0.0
+    margin: float = 0.0
+    margin_rate: float = 0.0
     cost: float = 0.0
     fit_error: float = 0.0
     observed: bool = True
@@ -48,7 +52,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.lend_rate <= self.borrow_rate:
             raise ConfigError(f"terms: expected lend_rate <= borrow_rate, got {self.lend_rate} and {self.borrow_rate}")
-        for name in ("borrow_fee", "storage_rate", "tax", "cost", "fit_error"):
+        for name in ("borrow_fee", "storage_rate", "tax", "margin", "margin_rate", "cost", "fit_error"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"terms: expected {name} of 0 or more, got {value}")
@@ -141,8 +145,11 @@ def carry_band(
         raise unknown_name("boundary", boundary, list(BOUNDARIES))
     if not (math.isfinite(years) and years >= 0):
         raise ConfigError(f"carry band: expected years of 0 or more to delivery, got {years}; the contract has expired")
-    if not spot_bid <= spot_ask:
-        raise ConfigError(f"carry band: expected spot bid <= ask, got {spot_bid} and {spot_ask}")
+    if not 0 < spot_bid <= spot_ask:
+        raise ConfigError(
+            f"carry band: expected 0 < spot bid <= ask, got {spot_bid} and {spot_ask}: a price that is not "
+            "above 0 carries no rate"
+        )
     t = terms
     high = _parts(
         spot_ask, 1.0, years, t.borrow_rate + t.storage_rate - t.dividend_yield, _flat(discount, t.borrow_rate), t
@@ -168,7 +175,10 @@ def _parts(spot: float, sign: float, years: float, growth: float, value: Discoun
     paid = -present_value(t.dividends, value, years)
     base = spot + tax + stored + paid
     financing = base * math.expm1(growth * years)
-    return dict(zip(PARTS, (spot, tax, stored, paid, financing, sign * t.cost, sign * t.fit_error), strict=True))
+    margin = sign * abs(spot) * t.margin * t.margin_rate * years
+    return dict(
+        zip(PARTS, (spot, tax, stored, paid, financing, margin, sign * t.cost, sign * t.fit_error), strict=True)
+    )
 
 
 def carry_profit(spot: float, future: float, years: float, terms: Terms) -> float:
