@@ -5,8 +5,9 @@
 
 r_l <= r_b lend and borrow rates, u storage as a rate, y yield paid by the asset, f fee of the stock loan, c what the
 four trades and the margin of the future cost a unit; rates a year, continuously compounded; T years. Who sells short
-saves no storage, so storage is in the upper bound only. An `upper` instrument (crude, gas) has no lower bound, since what is consumed is not lent;
-`none` (volatility, power) has neither. NaN means no bound. Source: Hull, Options, Futures and Other Derivatives, ch. 5.
+saves no storage, so storage is in the upper bound only. An `upper` instrument (crude, gas) has no lower bound, since
+what is consumed is not lent; `none` (volatility, power) has neither. NaN means no bound. Source: Hull, Options, Futures
+and Other Derivatives, ch. 5.
 """
 
 from __future__ import annotations
