@@ -136,7 +136,7 @@ def _shown(path: Path, book: np.ndarray, instrument: Instrument) -> np.ndarray:
         row = int(np.argwhere(bad)[0][0])
         raise DataError(f"{path}, book row {row + 1}: expected prices on the tick {instrument.tick}, got {book[row]}")
     lots = np.where(gone, 0.0, book[..., 1])
-    unclear = ~(np.abs(lots) < _FAR).all(axis=(1, 2))
+    unclear = np.asarray(~(np.abs(lots) < _FAR).all(axis=(1, 2)))
     _refuse(path, "book", unclear, book[:, 0, 0, 1], "a size at each price")
     out = np.stack([np.where(gone, NO_PRICE, near.astype(np.int64)), lots.astype(np.int64)], axis=-1)
     both = (out[:, 0, 0, 0] != NO_PRICE) & (out[:, 1, 0, 0] != NO_PRICE)
