@@ -436,3 +436,15 @@ def test_a_cross_cannot_persist_for_less_than_no_time(tmp_path: Path) -> None:
     """A negative time to hold crosses is refused before the file is read."""
     with pytest.raises(ConfigError, match="persist_ms: expected 0 or more milliseconds, got -5"):
         import_bitstamp(tmp_path / "none.csv", bitstamp_instrument(), persist_ms=-5)
+
+
+@pytest.mark.parametrize(("field", "value"), [("price", "-3"), ("volume", "-0.5")])
+def test_negative_prices_and_volumes_of_a_csv_are_refused(tmp_path: Path, field: str, value: str) -> None:
+    """No order has a price or a size below nothing: line and field are named, nothing is imported."""
+    good = {"id": "1", "timestamp": "1430438400000", "exchange.timestamp": "1430438400000", "price": "236.5",
+            "volume": "1.5", "action": "created", "direction": "bid"}  # fmt: skip
+    bad = {**good, "id": "2", field: value}
+    path = tmp_path / "orders.csv"
+    path.write_text("\n".join([",".join(good), ",".join(good.values()), ",".join(bad.values())]) + "\n")
+    with pytest.raises(DataError, match=rf"line 3, field {field}: expected 0 or more, got '{value}'"):
+        import_bitstamp(path, bitstamp_instrument(FREE), warmup_s=0)

@@ -281,12 +281,18 @@ def read_order_csv(raw: bytes, instrument: Instrument, where: str) -> Events:
                 f"{where}, field volume: expected whole multiples of the lot {instrument.lot} in units of 1e-8"
             )
         volume = volume // mantissa
+    price = column("price", str(instrument.tick))
+    for name, values in (("price", price), ("volume", volume)):
+        wrong = np.flatnonzero(values < 0)
+        if len(wrong):
+            i = int(wrong[0])
+            raise DataError(f"{where}, line {i + 2}, field {name}: expected 0 or more, got {frame[name][i]!r}")
     return Events(
         lines,
         column("timestamp", "1"),
         column("exchange_timestamp", "1"),
         column("id", "1"),
-        column("price", str(instrument.tick)),
+        price,
         volume,
         words("action", _ACTIONS),
         words("direction", _SIDES),
