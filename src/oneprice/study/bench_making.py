@@ -28,11 +28,11 @@ from oneprice.study.bench_rival import (
     REAL,
     REAL_DAY,
     RESPONSE_NS,
-    ROI_SHARE,
     UNIT,
     WIDE,
     converted,
     depth_and_trades,
+    rival_of,
 )
 from oneprice.study.bench_time import LEAST, NONE, Figure, absent, cpu_timed, interleaved
 
@@ -69,19 +69,11 @@ def ours(tape: Tape, chosen: Strategy, fills: FillModel | None = None) -> tuple[
 
 def theirs(rows: np.ndarray, tape: Tape, chosen: Strategy, waits: bool = True) -> tuple[float, dict[str, Any]]:
     """The same with hftbacktest; `waits`: like ours, a side's new order is sent once the old one is gone."""
-    from oneprice.study import making_rival, rival
+    from oneprice.study import making_rival
 
     one, fees = tape.instrument, tape.instrument.fees
     assert fees is not None
-    traded = rows["px"][(rows["ev"] & 0xFF) == 2]
-    test = rival.backtest(
-        rows,
-        tick=float(one.tick),
-        lot=float(one.lot),
-        latency_ns=(ENTRY_NS, RESPONSE_NS),
-        fees=(float(fees.maker_bp) * 1e-4, float(fees.taker_bp) * 1e-4),
-        span=(float(traded.min()) * (1 - ROI_SHARE), float(traded.max()) * (1 + ROI_SHARE)),
-    )
+    test = rival_of(rows, tape)
     vol = np.zeros(1, realised.STATE)
     params = np.array(chosen.values)
     fee_bp, lot = float(fees.maker_bp), float(one.lot)

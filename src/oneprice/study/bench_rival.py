@@ -96,16 +96,14 @@ def ours(
     }
 
 
-def theirs(
-    rows: np.ndarray, tape: Tape, each_event: bool, waits: bool = False, qty: float = QTY
-) -> tuple[float, dict[str, Any]]:
-    """The same with hftbacktest; `waits`: like ours, it sends a new order only once the old one is gone."""
+def rival_of(rows: np.ndarray, tape: Tape) -> Any:
+    """hftbacktest over rows of a tape: its fees, our latencies, depth as wide as prices were."""
     from oneprice.study import rival
 
     fees, one = tape.instrument.fees, tape.instrument
     assert fees is not None
     traded = rows["px"][(rows["ev"] & 0xFF) == 2]
-    test = rival.backtest(
+    return rival.backtest(
         rows,
         tick=float(one.tick),
         lot=float(one.lot),
@@ -113,6 +111,15 @@ def theirs(
         fees=(float(fees.maker_bp) * 1e-4, float(fees.taker_bp) * 1e-4),
         span=(float(traded.min()) * (1 - ROI_SHARE), float(traded.max()) * (1 + ROI_SHARE)),
     )
+
+
+def theirs(
+    rows: np.ndarray, tape: Tape, each_event: bool, waits: bool = False, qty: float = QTY
+) -> tuple[float, dict[str, Any]]:
+    """The same with hftbacktest; `waits`: like ours, it sends a new order only once the old one is gone."""
+    from oneprice.study import rival
+
+    test = rival_of(rows, tape)
     call: Callable[[], int]
     if each_event:
         call = lambda: rival.quote_each_event(test, qty, LIMIT, waits)  # noqa: E731 - one of two calls
@@ -120,7 +127,7 @@ def theirs(
         call = lambda: rival.quote_every(test, EVERY_NS, qty, LIMIT, waits)  # noqa: E731
     seconds, sent = timed(call)
     values = test.state_values(0)
-    lot = float(one.lot)
+    lot = float(tape.instrument.lot)
     out = {
         "fills": int(values.num_trades),
         "lots": round(float(values.trading_volume) / lot),

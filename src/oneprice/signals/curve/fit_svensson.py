@@ -54,35 +54,35 @@ def columns(t: Any, w: Any, y: Any, decay: Any, a: Any) -> None:
 
 
 @njit
-def triangular(a: Any) -> None:
-    """Householder QR of all columns but the last, in place: R above, what is left of the last column below row k."""
-    n, k = a.shape[0], a.shape[1] - 1
+def project(b: Any, k: int) -> None:
+    """Householder QR of the first k columns of b, in place, applied to the columns behind them as well."""
+    n, m = b.shape
     for j in range(k):
         norm = 0.0
         for i in range(j, n):
-            norm += a[i, j] * a[i, j]
+            norm += b[i, j] * b[i, j]
         norm = math.sqrt(norm)
         if norm == 0.0:
             continue
-        head = a[j, j] + math.copysign(norm, a[j, j])
-        scale = 1.0 / (norm * (norm + abs(a[j, j])))
-        for c in range(j + 1, k + 1):
-            dot = head * a[j, c]
+        head = b[j, j] + math.copysign(norm, b[j, j])
+        scale = 1.0 / (norm * (norm + abs(b[j, j])))
+        for c in range(j + 1, m):
+            dot = head * b[j, c]
             for i in range(j + 1, n):
-                dot += a[i, j] * a[i, c]
+                dot += b[i, j] * b[i, c]
             dot *= scale
-            a[j, c] -= dot * head
+            b[j, c] -= dot * head
             for i in range(j + 1, n):
-                a[i, c] -= dot * a[i, j]
-        a[j, j] = -math.copysign(norm, a[j, j])
+                b[i, c] -= dot * b[i, j]
+        b[j, j] = -math.copysign(norm, b[j, j])
 
 
 @njit
 def left_over(t: Any, w: Any, y: Any, decay: Any, a: Any) -> float:
     """Sum of squares that no betas explain, at these decays; `a` is work space [n, k + 1]."""
-    columns(t, w, y, decay, a)
-    triangular(a)
     k = a.shape[1] - 1
+    columns(t, w, y, decay, a)
+    project(a, k)
     total = 0.0
     for i in range(k, a.shape[0]):
         total += a[i, k] * a[i, k]
@@ -109,30 +109,6 @@ def allowed(p: Any) -> None:
         p[1] = min(max(p[1], low), high)
         if abs(p[1] - p[0]) < APART:
             p[1] = p[0] + APART if p[0] + APART <= high else p[0] - APART
-
-
-@njit
-def project(b: Any, k: int) -> None:
-    """Householder QR of the first k columns of b, in place, applied to the columns behind them as well."""
-    n, m = b.shape
-    for j in range(k):
-        norm = 0.0
-        for i in range(j, n):
-            norm += b[i, j] * b[i, j]
-        norm = math.sqrt(norm)
-        if norm == 0.0:
-            continue
-        head = b[j, j] + math.copysign(norm, b[j, j])
-        scale = 1.0 / (norm * (norm + abs(b[j, j])))
-        for c in range(j + 1, m):
-            dot = head * b[j, c]
-            for i in range(j + 1, n):
-                dot += b[i, j] * b[i, c]
-            dot *= scale
-            b[j, c] -= dot * head
-            for i in range(j + 1, n):
-                b[i, c] -= dot * b[i, j]
-        b[j, j] = -math.copysign(norm, b[j, j])
 
 
 @njit
