@@ -1,4 +1,6 @@
-"""Which order each published trade of a Bitstamp log hit: the losses around it, claimed once each."""
+"""Who was hit and who came: each published trade of a Bitstamp log claims the losses around it; where no trade is
+published, two losses that are one trade's are paired.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,8 @@ from oneprice.market.orders.records import EXECUTE, REDUCE
 
 BEFORE_MS = 2_000  # how long before a trade its losses are looked for
 AFTER_MS = 50  # and how long after it: the feed tells some of them a few ms late
+APART_MS = 250  # how far apart two losses of one trade are told (35 ms on the days we know)
+ROUNDED = 1  # lots by which two losses of one trade may differ in a file without trades: its volumes were rounded
 CREATED, CHANGED, DELETED, TRADED = 0, 1, 2, 3
 
 
@@ -107,6 +111,7 @@ def label_trades(events: Events, m: np.ndarray, notes: dict[str, int] | None) ->
     """
     told = np.zeros(len(m), bool)
     if not (events.action == TRADED).any():
+        pair_losses(events, m, notes)
         return told
     known: dict[int, _Known] = {}
     recent: deque[_Loss] = deque()
@@ -153,3 +158,47 @@ def _settle(trade: _Trade, events: Events, m: np.ndarray, told: np.ndarray, note
     note(notes, "trades_matched" if maker.joined >= 0 else "maker_before_the_log")
     m["kind"][maker.k], m["qty"][maker.k] = EXECUTE, trade.lots
     m["price"][maker.k], m["other"][maker.k] = trade.price, events.ident[trade.k]
+
+
+def pair_losses(events: Events, m: np.ndarray, notes: dict[str, int] | None) -> None:
+    """A file without trades: two losses of opposite sides and equal lots, prices crossing, are maker and taker.
+
+    The one that came to its price first is the maker: its message becomes EXECUTE, the other's REDUCE, in place.
+    Without this a taker whose maker's loss was told first would stand in the cleared book for a moment, and its loss
+    be a second trade. A loss with no other half stays LEFT: a trade if the order rests. An order older than the file
+    lost what its taker did. Counts in `notes`: losses_paired, maker_before_the_log.
+    """
+    known: dict[int, _Known] = {}
+    recent: deque[_Loss] = deque()
+    for k in range(len(events)):
+        lost = loss_of(events, k, known)
+        if lost is None:
+            continue
+        while recent and recent[0].ms < lost.ms - APART_MS:
+            recent.popleft()
+        other = _other_half(lost, recent)
+        recent.append(lost)
+        if other is None:
+            continue
+        lost.claimed = other.claimed = True
+        maker, taker = sorted((lost, other), key=lambda r: r.joined)
+        note(notes, "losses_paired" if maker.joined >= 0 else "maker_before_the_log")
+        lots = maker.lots if maker.lots > 0 else taker.lots
+        m["kind"][maker.k], m["qty"][maker.k] = EXECUTE, lots
+        m["kind"][taker.k], m["qty"][taker.k] = REDUCE, taker.lots
+
+
+def _other_half(lost: _Loss, recent: deque[_Loss]) -> _Loss | None:
+    """The nearest loss before it that may be of the same trade; one of unknown size only if none of its size is."""
+    unknown = None
+    for r in reversed(recent):
+        buy, sell = (lost, r) if lost.side > r.side else (r, lost)
+        met = r.k > lost.joined and buy.price >= sell.price  # both were there, at prices that cross
+        if r.claimed or r.side == lost.side or not met:
+            continue
+        if lost.lots > 0 and r.lots > 0:
+            if abs(r.lots - lost.lots) <= ROUNDED:
+                return r
+        elif unknown is None and max(lost.lots, r.lots) > 0:
+            unknown = r
+    return unknown
