@@ -16,7 +16,7 @@ from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError
 from oneprice.core.instruments import Fees
 from oneprice.core.records import BUY, COMMAND, IOC, NO_PRICE, SELL, TOP
-from oneprice.dashboard.race_page import write_race_page
+from oneprice.dashboard.race_page import race_page, write_race_page
 from oneprice.market.importers import read_files
 from oneprice.market.tape import Tape, write_tape
 from oneprice.modes.replay import replay
@@ -176,7 +176,8 @@ def test_the_verb_shows_the_race(tmp_path: Path) -> None:
 @pytest.mark.data
 def test_binance_spot_follows_the_perpetual_too_soon(data_dir: Path) -> None:
     """Both captures on the collector's clock: of the quotes that look stale four in ten are gone before any order could
-    arrive, more with each millisecond, and what is won pays a small part of a basis point: at base tier it loses."""
+    arrive, more with each millisecond, and what is won pays a small part of a basis point: at base tier it loses. Where
+    the gate's limits of rate bind, at 0 ms, the table says so."""
     root = data_dir / "binance_l2"
     files = [root / f"{name}_20240808.gz" for name in ("usdm_btcusdt", "spot_btcusdt")]
     perp, spot = read_files(files, format="binance", fees=Fees(maker_bp=10, taker_bp=10))
@@ -187,5 +188,10 @@ def test_binance_spot_follows_the_perpetual_too_soon(data_dir: Path) -> None:
         assert r.orders > 100 and r.won_bp > 0 > r.run_over_bp
         assert 0.0 < r.break_even_fee_bp < 0.3 and r.net < -40 * r.gross < 0
     assert "loses" in found.verdict
+    assert not found.refusals
+    held = races(perp, spot, strategy=latency_arb(fee_share=0.0), latencies_ms=(0.0, 10.0))
+    assert held.rows[0].refused["order_rate"] > 0 and not held.rows[1].refused
+    assert "order_rate" in held.refusals[0] and held.refusals[0] in str(held) and "at 0 ms" in held.refusals[0]
+    assert held.refusals[0] in race_page(held) and held.rows[1].orders == found.rows[1].orders
     charged = races(perp, spot, latencies_ms=(0.0,), strategy=latency_arb(), limits=LIMITS)
     assert charged.rows[0].orders == 0, "no quote is ever stale by a taker fee of 10 bp"

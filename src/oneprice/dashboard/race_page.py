@@ -73,6 +73,7 @@ def races_table(found: Races) -> Table:
         for r in found.rows
     ]  # fmt: skip
     note = f"Earned by the mid {LAG_S:g} s after arrival, before fees; missed: what the lost ones would have earned."
+    note = " ".join([note, *found.refusals])
     return Table("", columns, rows, empty="no race", note=note)
 
 

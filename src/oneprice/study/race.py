@@ -61,6 +61,7 @@ class Race(msgspec.Struct, frozen=True, kw_only=True):
     traded: float  # settlement currency
     break_even_fee_bp: float
     stood: float  # of the races of the first latency: share whose quote still stood this latency after the decision
+    refused: dict[str, int] = {}  # orders the gate did not let through, by reason: the other columns miss them
 
     @property
     def win_probability(self) -> float:
@@ -103,6 +104,19 @@ class Races(msgspec.Struct, frozen=True, kw_only=True):
         return target
 
     @property
+    def refusals(self) -> list[str]:
+        """What the gate held back at each latency, and how to lift it; empty where nothing was."""
+        held = [
+            f"{r.latency_ms:g} ms: " + ", ".join(f"{why} {n:,}" for why, n in r.refused.items())
+            for r in self.rows
+            if r.refused
+        ]
+        if not held:
+            return []
+        lift = "--limit orders_per_s=100000 --limit burst=10000, and venue_orders_per_s and venue_burst alike"
+        return ["Refused by the gate at " + "; ".join(held) + f". Limits of rate are lifted with {lift}."]
+
+    @property
     def verdict(self) -> str:
         """One sentence on whether speed pays here after the fee."""
         best = max(self.rows, key=lambda r: r.break_even_fee_bp if r.orders else -math.inf)
@@ -125,7 +139,7 @@ class Races(msgspec.Struct, frozen=True, kw_only=True):
                 _bp(r.won_bp), _bp(r.run_over_bp), _bp(r.missed_bp), _bp(r.break_even_fee_bp),
             ]  # fmt: skip
             lines.append("  " + "".join(f"{c:>12}" for c in cells))
-        return "\n".join([*lines, "", "  " + self.verdict])
+        return "\n".join([*lines, "", "  " + self.verdict, *(f"  {line}" for line in self.refusals)])
 
 
 def _bp(x: float) -> str:
@@ -262,7 +276,7 @@ def _race(run: Run, tape: Tape, still: np.ndarray, latency_ms: float, own: np.nd
         run_over=int((out == RUN_OVER).sum()), won_bp=_mean(earned[out == WON]),
         run_over_bp=_mean(earned[out == RUN_OVER]), missed_bp=_mean(earned[out == LOST]), gross=gross, fee=pnl["fee"],
         net=pnl["total"], traded=traded, break_even_fee_bp=gross / traded * 1e4 if traded else math.nan,
-        stood=stood,
+        stood=stood, refused=run.refusals(),
     )  # fmt: skip
 
 
