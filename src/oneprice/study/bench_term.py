@@ -25,7 +25,7 @@ EQUAL = 1e-9
 CURVES, NOISE = 4, 1e-4  # of the fit: curves, and standard deviation of the yields around a published one
 ANCHOR = "2024-08-30"
 GRID = np.array([1 / 12, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
-TERMS = np.array([0.005, 0.0025, 0.0, 6.0, 0.0, 0.0, kernel.UPPER, 1.0])
+TERMS = np.array([0.005, 0.0025, 0.0, 6.0, 0.0, 0.0, kernel.UPPER, 1.0, 0.0, 0.0])
 
 
 def term_figures(repeats: int = 3, *, quick: bool = False) -> list[Figure]:

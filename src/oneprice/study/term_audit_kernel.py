@@ -22,11 +22,16 @@ from oneprice.core.jit import njit
 from oneprice.core.records import record
 from oneprice.features import boundary
 
-BORROW, LEND, STORAGE_RATE, STORAGE, YIELD, FEE, BOUND, REACH = range(8)  # places in `terms`
+BORROW, LEND, STORAGE_RATE, STORAGE, YIELD, FEE, BOUND, REACH, TAX, MARGIN = range(10)  # places in `terms`
+N_TERMS = 10
+AT, TAU, G, X, GROWTH, OWED_HIGH, OWED_LOW, NEAR, TAU_NEAR, G_NEAR, MID, CROSSED, HELD, ERROR = range(14)  # rows of the work space
+N_WORK = 14
+BLOCK = 16  # rows at a time: their work space stays in the nearest cache
 TWO_SIDED, UPPER, NEITHER = 0.0, 1.0, 2.0  # of terms[BOUND]
 LOW, HIGH, OUTSIDE, IMPLIED, MONEY, RATE = range(6)  # planes of what comes out
 N_OUT = 6
-SAME = 1e-13  # years: two stretches of time are one
+SMALL = 0.05  # up to which the series are exact to rounding
+NO_CASH = np.empty((2, 0, 0))
 ROOM = 4_096  # episodes before a second pass
 EPISODE = record(
     [
@@ -44,80 +49,223 @@ EPISODE = record(
 
 
 @njit
-def log_discount(years: float, grid: Any, logs: Any) -> float:
-    """ln P at `years`: linear between the nodes, the rate flat before the first and behind the last."""
-    n = len(grid)
-    if years <= grid[0]:
-        return logs[0] * years / grid[0]
-    if years >= grid[n - 1]:
-        return logs[n - 1] * years / grid[n - 1]
-    k = 1
-    while grid[k] < years:
-        k += 1
-    share = (years - grid[k - 1]) / (grid[k] - grid[k - 1])
-    return logs[k - 1] + share * (logs[k] - logs[k - 1])
+def exp_rows(x: Any, out: Any) -> None:
+    """e^x of a row: a month's carry is small, and there nine terms of the series are exact to rounding (and all of
+    the row at once); what is larger is computed again.
+    """
+    wide = 0
+    for i in range(len(x)):
+        v = x[i]
+        v2 = v * v
+        near = (1.0 + v) + v2 * (0.5 + v * (1.0 / 6.0))
+        far = (1.0 / 24.0 + v * (1.0 / 120.0)) + v2 * (1.0 / 720.0 + v * (1.0 / 5040.0))
+        out[i] = near + v2 * v2 * (far + v2 * v2 * (1.0 / 40320.0 + v * (1.0 / 362880.0)))
+        wide += 1 if abs(v) > SMALL else 0
+    if wide > 0:
+        for i in range(len(x)):
+            if abs(x[i]) > SMALL:
+                out[i] = math.exp(x[i])
 
 
 @njit
-def bounds(price: Any, years: Any, cost: Any, grid: Any, logs: Any, terms: Any, out: Any) -> None:
-    """Fill `out` float64[6, T, N]: low, high, outside, implied rate, implied money a month, rate of the curve.
+def log_rows(near: Any, far: Any, out: Any) -> None:
+    """ln(far / near) of a row, NaN unless both are above 0: neighbours differ little, and there eight terms of
+    2 artanh((far - near) / (far + near)) are exact to rounding.
+    """
+    wide = 0
+    for i in range(len(near)):
+        s = (far[i] - near[i]) / (far[i] + near[i])
+        z = s * s
+        z2 = z * z
+        low = (1.0 + z * (1.0 / 3.0)) + z2 * (0.2 + z * (1.0 / 7.0))
+        high = (1.0 / 9.0 + z * (1.0 / 11.0)) + z2 * (1.0 / 13.0 + z * (1.0 / 15.0))
+        out[i] = 2.0 * s * (low + z2 * z2 * high) if near[i] > 0.0 and far[i] > 0.0 else math.nan
+        wide += 1 if abs(s) > SMALL else 0
+    if wide > 0:
+        for i in range(len(near)):
+            if near[i] > 0.0 and far[i] > 0.0:
+                out[i] = math.log(far[i] / near[i])
 
-    price float64[2, T, N] bid and ask (one plane twice: settlements), NaN: none; years float64[T, N] to the last trade;
-    cost float64[T, N] of one crossing; grid float64[K] years of the nodes, rising; logs float64[T, K + 1] ln P at the
-    nodes and, last, the error of the curve; terms float64[8].
+
+@njit
+def log_discounts(years: Any, grid: Any, logs: Any, out: Any) -> None:
+    """ln P at each of `years` float64[N] into `out`, NaN for years below 0: linear between the nodes, the rate flat
+    before the first and behind the last. Such a line is a ray from 0 and a bend at each node, so that no contract has
+    to look for its node.
+    """
+    n = len(grid)
+    slope, longest = logs[0] / grid[0], 0.0
+    for j in range(len(out)):
+        out[j] = slope * years[j] if years[j] >= 0.0 else math.nan
+        longest = years[j] if years[j] > longest else longest
+    for k in range(n):
+        if grid[k] >= longest:
+            break
+        behind = (logs[k + 1] - logs[k]) / (grid[k + 1] - grid[k]) if k + 1 < n else logs[k] / grid[k]
+        bend, node = behind - slope, grid[k]
+        slope = behind
+        for j in range(len(out)):
+            x = years[j] - node
+            out[j] += bend * (x if x > 0.0 else 0.0)
+
+
+@njit
+def bounds(price: Any, years: Any, cost: Any, grid: Any, logs: Any, terms: Any, cash: Any, out: Any) -> None:
+    """Fill `out` float64[6, T N]: low, high, outside, implied rate, implied money a month, rate of the curve.
+
+    Rows follow each other. price float64[2, T N] bid and ask (one plane twice: settlements), NaN: none; years
+    float64[T N] to the last trade; cost float64[T N] of one crossing; grid float64[K] years of the nodes, rising; logs
+    float64[T, K + 1] ln P at the nodes and, last, the error of the curve; terms float64[10]; cash float64[2, T N] from
+    `paid_by`, or empty: nothing is paid.
 
     Outside > 0 is bid less high, < 0 ask less low, 0 inside, NaN where nothing is to be compared. Implied are
     ln(F_j / F_i) / dT - r (NaN unless both are above 0) and (F_j - F_i e^g) / 12 dT of the nearest earlier contract, at
     mids. Without a bound low and high are -inf and inf. A row without rates is NaN throughout.
+
+    Blocks of rows are taken through one short loop after another, each of which the processor does many at once.
     """
-    n_rows, n = years.shape
-    k = len(grid)
-    at = np.empty(n)
-    kind, reach = terms[BOUND], int(terms[REACH])
-    up, down = terms[BORROW] + terms[STORAGE_RATE] - terms[YIELD], terms[LEND] + terms[FEE] + terms[YIELD]
-    store = terms[STORAGE]
-    stretch, boost = math.nan, 1.0
-    for t in range(n_rows):
-        error, row = logs[t, k], logs[t, :k]
-        for j in range(n):
-            at[j] = log_discount(years[t, j], grid, row) if years[t, j] >= 0.0 else math.nan
-        for j in range(n):
-            for p in range(N_OUT):
-                out[p, t, j] = math.nan
-            bid, ask = price[0, t, j], price[1, t, j]
-            high, low, nearest = math.inf, -math.inf, -1
-            for i in range(j - 1, max(j - reach, 0) - 1, -1):
-                tau = years[t, j] - years[t, i]
-                near_bid, near_ask = price[0, t, i], price[1, t, i]
-                g = at[i] - at[j]
-                if not (tau > 0.0) or math.isnan(g):
-                    continue
-                if math.isnan(near_bid) and math.isnan(near_ask):
-                    continue
-                if nearest < 0 and not (math.isnan(near_bid) or math.isnan(near_ask)):
-                    nearest = i
-                c = cost[t, i] + cost[t, j]
-                if kind != NEITHER and not math.isnan(near_ask):
-                    if not abs(tau - stretch) < SAME:  # neighbours are a month apart more often than not
-                        stretch, boost = tau, math.exp(up * tau)
-                    growth = math.exp(g) * boost if near_ask > 0.0 else 1.0
-                    high = min(high, near_ask * growth + store * tau + c + error * abs(near_ask) * tau)
-                if kind == TWO_SIDED and not math.isnan(near_bid):
-                    growth = math.exp(g - down * tau) if near_bid > 0.0 else 1.0
-                    low = max(low, near_bid * growth - c - error * abs(near_bid) * tau)
-            if math.isinf(high) and math.isinf(low) and nearest < 0:
-                continue
-            out[LOW, t, j], out[HIGH, t, j] = low, high
-            if not (math.isnan(bid) and math.isnan(ask)):
-                out[OUTSIDE, t, j] = bid - high if bid > high else ask - low if ask < low else 0.0
-            if nearest >= 0 and not (math.isnan(bid) or math.isnan(ask)):
-                tau = years[t, j] - years[t, nearest]
-                near, far = 0.5 * (price[0, t, nearest] + price[1, t, nearest]), 0.5 * (bid + ask)
-                g = at[nearest] - at[j]
-                out[RATE, t, j] = g / tau
-                out[MONEY, t, j] = (far - (near * math.exp(g) if near > 0.0 else near)) / (12.0 * tau)
-                if near > 0.0 and far > 0.0:
-                    out[IMPLIED, t, j] = (math.log(far / near) - g) / tau
+    k, n_rows = len(grid), len(logs)
+    n = len(years) // n_rows
+    work = np.zeros((N_WORK, BLOCK * n))
+    reach, paid = min(int(terms[REACH]), n - 1), cash.shape[1] > 0
+    for first in range(0, n_rows, BLOCK):
+        last = min(first + BLOCK, n_rows)
+        start, stop = first * n, last * n
+        for t in range(first, last):
+            at = (t - first) * n
+            log_discounts(years[t * n : t * n + n], grid, logs[t, :k], work[AT, at : at + n])
+            work[ERROR, at : at + n] = logs[t, k]
+        bid, ask, when = price[0, start:stop], price[1, start:stop], years[start:stop]
+        low, high = out[LOW, start:stop], out[HIGH, start:stop]
+        low[:], high[:], work[NEAR, :] = -math.inf, math.inf, math.nan
+        for apart in range(1, reach + 1):
+            stretch(bid, ask, when, n, apart, work)
+            spent(when, cost[start:stop], apart, terms, work)
+            if paid:
+                owed(cash[0, start:stop], cash[1, start:stop], when, terms, apart, work)
+            if terms[BOUND] != NEITHER:
+                upper(ask[: len(ask) - apart], terms, work, high[apart:])
+            if terms[BOUND] == TWO_SIDED:
+                lower(bid[: len(bid) - apart], terms, work, low[apart:])
+        compare(bid, ask, low, high, work, out[OUTSIDE, start:stop])
+        imply(work, out[IMPLIED, start:stop], out[MONEY, start:stop], out[RATE, start:stop])
+
+
+@njit
+def stretch(bid: Any, ask: Any, years: Any, n: int, apart: int, work: Any) -> None:
+    """Time and growth of the curve between contracts `apart` places apart (NaN: none, or of two rows); the nearest that
+    has both sides is kept for what is implied. Rows of `n` contracts follow each other.
+    """
+    m = len(bid) - apart
+    far, near_at, far_at = years[apart:], work[AT, :m], work[AT, apart:]
+    tau, g, keep = work[TAU, :m], work[G, :m], work[NEAR, apart:]
+    keep_tau, keep_g = work[TAU_NEAR, apart:], work[G_NEAR, apart:]
+    for i in range(m):
+        x = far[i] - years[i]
+        tau[i] = x if x > 0.0 else math.nan
+    for end in range(n, len(bid), n):
+        tau[end - apart : end] = math.nan
+    for i in range(m):
+        g[i] = near_at[i] - far_at[i] + 0.0 * tau[i]
+    for i in range(m):
+        keep_tau[i] = tau[i] if math.isnan(keep[i]) else keep_tau[i]
+    for i in range(m):
+        keep_g[i] = g[i] if math.isnan(keep[i]) else keep_g[i]
+    for i in range(m):
+        keep[i] = 0.5 * (bid[i] + ask[i]) + 0.0 * g[i] if math.isnan(keep[i]) else keep[i]
+
+
+@njit
+def spent(years: Any, cost: Any, apart: int, terms: Any, work: Any) -> None:
+    """What the crossings of both contracts cost, and, a unit of price, the error of the curve and the two margins."""
+    m = len(years) - apart
+    years_far, cost_far, margin = years[apart:], cost[apart:], terms[MARGIN]
+    tau, error, crossed, held = work[TAU, :m], work[ERROR, :m], work[CROSSED, :m], work[HELD, :m]
+    for i in range(m):
+        crossed[i] = cost[i] + cost_far[i]
+    for i in range(m):
+        held[i] = error[i] * tau[i] + margin * (years[i] + years_far[i])
+
+
+@njit
+def owed(high: Any, low: Any, years: Any, terms: Any, apart: int, work: Any) -> None:
+    """Value at the near expiry of what is paid between it and the one `apart` places behind it."""
+    for i in range(len(years) - apart):
+        at = work[AT, i]
+        work[OWED_HIGH, i] = (high[i + apart] - high[i]) * math.exp(terms[BORROW] * years[i] - at)
+        work[OWED_LOW, i] = (low[i + apart] - low[i]) * math.exp(-terms[LEND] * years[i] - at)
+
+
+@njit
+def upper(ask: Any, terms: Any, work: Any, high: Any) -> None:
+    """The upper bounds by the contracts at `ask`, where they are lower than what is in `high`."""
+    rate, store, tax = terms[BORROW] + terms[STORAGE_RATE] - terms[YIELD], terms[STORAGE], terms[TAX]
+    m = len(ask)
+    tau, g, x, growth = work[TAU, :m], work[G, :m], work[X, :m], work[GROWTH, :m]
+    owed, crossed, held = work[OWED_HIGH, :m], work[CROSSED, :m], work[HELD, :m]
+    for i in range(m):
+        x[i] = g[i] + rate * tau[i]
+    exp_rows(x, growth)
+    for i in range(m):
+        base = ask[i] + abs(ask[i]) * tax - owed[i]
+        growth[i] = base * growth[i] if ask[i] > 0.0 else base + 0.0 * g[i]
+    for i in range(m):
+        v = growth[i] + store * tau[i] + crossed[i] + held[i] * abs(ask[i])
+        high[i] = v if v < high[i] else high[i]
+
+
+@njit
+def lower(bid: Any, terms: Any, work: Any, low: Any) -> None:
+    """The lower bounds by the contracts at `bid`, where they are higher than what is in `low`."""
+    rate, tax = terms[LEND] + terms[FEE] + terms[YIELD], terms[TAX]
+    m = len(bid)
+    tau, g, x, growth = work[TAU, :m], work[G, :m], work[X, :m], work[GROWTH, :m]
+    owed, crossed, held = work[OWED_LOW, :m], work[CROSSED, :m], work[HELD, :m]
+    for i in range(m):
+        x[i] = g[i] - rate * tau[i]
+    exp_rows(x, growth)
+    for i in range(m):
+        base = bid[i] - abs(bid[i]) * tax - owed[i]
+        growth[i] = base * growth[i] if bid[i] > 0.0 else base + 0.0 * g[i]
+    for i in range(m):
+        v = growth[i] - crossed[i] - held[i] * abs(bid[i])
+        low[i] = v if v > low[i] else low[i]
+
+
+@njit
+def compare(bid: Any, ask: Any, low: Any, high: Any, work: Any, beyond: Any) -> None:
+    """What lies outside of bounds that are known; a bound of nothing becomes NaN."""
+    m = len(bid)
+    near, mid, alone = work[NEAR, :m], work[MID, :m], work[X, :m]
+    for j in range(m):
+        mid[j] = 0.5 * (bid[j] + ask[j])
+    for j in range(m):
+        alone[j] = math.nan if math.isnan(near[j]) and high[j] == math.inf and low[j] == -math.inf else 0.0
+    for j in range(m):
+        x = bid[j] - high[j] if bid[j] > high[j] else ask[j] - low[j] if ask[j] < low[j] else 0.0
+        beyond[j] = math.nan if math.isnan(bid[j]) and math.isnan(ask[j]) else x + alone[j]
+    for j in range(m):
+        low[j] += alone[j]
+    for j in range(m):
+        high[j] += alone[j]
+
+
+@njit
+def imply(work: Any, implied: Any, money: Any, rate: Any) -> None:
+    """What the nearest earlier contract and the mid imply."""
+    m = len(rate)
+    near, tau, g, mid = work[NEAR, :m], work[TAU_NEAR, :m], work[G_NEAR, :m], work[MID, :m]
+    log, growth = work[X, :m], work[GROWTH, :m]
+    exp_rows(g, growth)
+    log_rows(near, mid, log)
+    for j in range(m):
+        tau[j] = 1.0 / tau[j] + 0.0 * (near[j] + mid[j])
+    for j in range(m):
+        rate[j] = g[j] * tau[j]
+    for j in range(m):
+        money[j] = (mid[j] - near[j] * (growth[j] if near[j] > 0.0 else 1.0)) * (tau[j] / 12.0)
+    for j in range(m):
+        implied[j] = (log[j] - g[j]) * tau[j]
 
 
 @njit
@@ -138,6 +286,8 @@ def confirm(price: Any, key: Any, low: Any, high: Any, states: Any, rule: Any, s
             bid, ask = price[0, t, j], price[1, t, j]
             lo, hi = low[t, j], high[t, j]
             s = states[c]
+            if s.side == 0 and s.run == 0 and not (bid > hi or ask < lo):
+                continue  # inside, and was: most are
             x = min(max(0.5 * (bid + ask), lo), hi)
             if s.side > 0 or (s.side == 0 and bid > hi):
                 x = bid
@@ -202,11 +352,14 @@ def history(
     logs: np.ndarray,
     terms: np.ndarray,
     *,
+    cash: np.ndarray = NO_CASH,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """`bounds` into a new array, or into `out` float64[6, T, N]."""
     made = np.empty((N_OUT, *years.shape)) if out is None else out
-    bounds(price, years, cost, grid, logs, terms, made)
+    n = years.size
+    flat = cash.reshape(2, cash.size // 2)
+    bounds(price.reshape(2, n), years.reshape(n), cost.reshape(n), grid, logs, terms, flat, made.reshape(N_OUT, n))
     return made
 
 
