@@ -11,7 +11,7 @@ import pytest
 from oneprice.core.errors import ConfigError
 from oneprice.signals.curve.roll import roll_yield
 from oneprice.signals.state_space.filter import checked_panel
-from oneprice.signals.state_space.schwartz_smith import NAMES, _matrices, _start
+from oneprice.signals.state_space.schwartz_smith import NAMES, _matrices, start_of
 from oneprice.study.anchors_curve import (
     PUBLISHED,
     PUBLISHED_NOISE,
@@ -37,7 +37,7 @@ def test_the_likelihood_of_the_oracle_by_another_filter(data_dir: Path) -> None:
     price = pl.read_parquet(data_dir / WTI).select("F1", "F5", "F9", "F13", "F17").to_numpy()
     y, years = checked_panel("WTI", np.log(price), WTI_YEARS)
     z, d, step = _matrices(np.array([PUBLISHED[n] for n in NAMES]), years, 1 / 52)
-    start, g = _start(y), step[:, 1:3]
+    start, g = start_of(y), step[:, 1:3]
     model = statespace.MLEModel(y, k_states=2)
     model["design"], model["obs_intercept"] = z[0], d[0][:, None]
     model["transition"], model["state_intercept"] = g, step[:, :1]

@@ -3,6 +3,7 @@
     calendar   two neighbours, F2 <= F1 e^(r_b t) + storage; also from below where the chain can be lent (two_sided)
     butterfly  three neighbours; what they are off a fitted curve, by quantiles of the past (relative value)
     crack      products of a barrel against its crude, a stated band (relative value)
+    fitted     neighbours weighted neutral to the factors of a curve refitted on the past (`term_fitted.py`)
     carry      a spot and a future; perpetual: a spot and a perpetual
 
 Every band holds the way back as well: half spreads to leave, fees and taxes both ways; the way in is at the touch.
@@ -29,7 +30,8 @@ from oneprice.signals.parity.relations import N_RELATIONS, Relation, pack_relati
 from oneprice.signals.state_space.schwartz_smith import SchwartzSmith, run_schwartz_smith
 from oneprice.study.term_curve import DECAY_YEARS, day_curves
 
-STRIP_KINDS = ("calendar", "butterfly", "crack")
+STRIP_KINDS = ("calendar", "butterfly", "crack", "fitted")
+FITTED_MODELS = ("schwartz_smith", "diebold_li")
 BARREL = {"CL": 1.0, "BRN": 1.0, "HO": 42.0, "RB": 42.0}  # units of the quote in a barrel
 TRADING_DAYS = 252.0
 LEAST_HISTORY = 20  # curves behind a quantile
@@ -62,11 +64,23 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     crack_high: float = 40.0
     schwartz_smith: SchwartzSmith | None = None  # butterflies off this model instead of Nelson-Siegel
     spreads: bool = False  # relations where there is no boundary at all (volatility, power)
+    model: str = "schwartz_smith"  # fitted: the factor model, refitted every so many days on so many trading days
+    refit_days: int = 91
+    fit_days: int = 500
+    errors: float = 2.0  # half width of a fitted band, standard errors of the residual
+    spacing: int = 1  # places between the legs of a package
+    false_share: float = 0.1  # of packages admitted at a refit that do not revert
+    half_life_days: float = 30.0  # the slowest residual that is waited for
 
     def __post_init__(self) -> None:
         if self.kind not in STRIP_KINDS:
             raise unknown_name("kind of relation", self.kind, list(STRIP_KINDS))
-        for name in ("lots", "places", "confirm", "window_days", "decay_years"):
+        if self.model not in FITTED_MODELS:
+            raise unknown_name("model of a fitted band", self.model, list(FITTED_MODELS))
+        for name in (
+            "lots", "places", "confirm", "window_days", "decay_years", "refit_days", "fit_days", "errors", "spacing",
+            "half_life_days",
+        ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ConfigError(f"strip rules: expected {name} above 0, got {getattr(self, name)}")
         for name in ("storage", "borrow_bp", "lend_bp", "lease", "margin_days", "open"):
@@ -75,6 +89,8 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ConfigError(f"strip rules: expected {name} of 0 or more, got {value}")
         if not 0.5 < self.quantile < 1:
             raise ConfigError(f"strip rules: expected a quantile between 0.5 and 1, got {self.quantile}")
+        if not 0 < self.false_share < 1:
+            raise ConfigError(f"strip rules: expected a false_share between 0 and 1, got {self.false_share}")
         if not self.crack_low <= self.crack_high:
             raise ConfigError(
                 f"strip rules: expected crack_low <= crack_high, got {self.crack_low} and {self.crack_high}"

@@ -28,7 +28,8 @@ from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.strategies.term_structure import term_structure
-from oneprice.study.term_fit import Costs, Rate, StripEstimator, StripRules
+from oneprice.study.term_fit import Costs, Rate, StripRules
+from oneprice.study.term_fitted import FittedEstimator, strip_estimator
 from oneprice.study.term_ladder import strip_ladder
 from oneprice.study.term_parts import PARTS, Parts, Trade, term_parts
 
@@ -145,7 +146,7 @@ def replay_term(
         tapes += made
         legs += [(panel.chain, panel.chain.place(t.instrument.symbol.split(":", 1)[1])) for t in made]
     symbols = [t.instrument.symbol for t in tapes]
-    estimator = StripEstimator(legs, symbols, rules, rate, Costs(spread, fees))
+    estimator = strip_estimator(legs, symbols, rules, rate, Costs(spread, fees))
     first_ns = min(int(t.events["receive_ns"][0]) for t in tapes)
     run = replay(
         strategy or term_structure(slip_bp=5_000.0, slip_price=wide_price(given), participation=1.0),
@@ -163,6 +164,8 @@ def replay_term(
     notes = [f"{e.symbol}: {e.reason}" for panel in given for e in panel.excluded]
     notes += [text for panel in given for text in panel.chain.notes]
     notes += [f"{text} ({n} times)" if n > 1 else text for text, n in estimator.notes.items()]
+    if isinstance(estimator, FittedEstimator):
+        notes = estimator.summary() + notes
     return TermRun(run, parts, tuple(tapes), rules, word_of(given, rules), tuple(notes), rules.kind)
 
 

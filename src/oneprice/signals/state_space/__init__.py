@@ -9,6 +9,8 @@ _NAMES = {
     "SchwartzSmith": "oneprice.signals.state_space.schwartz_smith:SchwartzSmith",
     "fit_schwartz_smith": "oneprice.signals.state_space.schwartz_smith:fit_schwartz_smith",
     "run_schwartz_smith": "oneprice.signals.state_space.schwartz_smith:run_schwartz_smith",
+    "Refit": "oneprice.signals.state_space.refit:Refit",
+    "refit_schwartz_smith": "oneprice.signals.state_space.refit:refit_schwartz_smith",
     "DieboldLi": "oneprice.signals.state_space.diebold_li:DieboldLi",
     "fit_dynamic": "oneprice.signals.state_space.diebold_li:fit_dynamic",
 }

@@ -138,6 +138,21 @@ def filter_kernel(y: Any, z: Any, d: Any, h: Any, step: Any, start: Any, out: An
     return total
 
 
+@njit
+def state_variance(y: Any, z: Any, h: Any, step: Any, start: Any, out: Any) -> None:
+    """Fill out float64[m, m]: variance of the states given all readings. Of y only which readings there are counts."""
+    m = z.shape[2]
+    g, w = step[:, 1 : m + 1].copy(), step[:, m + 1 :].copy()
+    x, p, c = np.zeros(m), start[:, 1:].copy(), np.zeros(m)
+    work, gain = np.empty((m, m)), np.empty(m)
+    for t in range(y.shape[0]):
+        predict(x, p, c, g, w, work)
+        for i in range(y.shape[1]):
+            if not math.isnan(y[t, i]):
+                update(x, p, z[t, i], h[i], 0.0, gain)
+    out[:, :] = p
+
+
 def filtered(
     y: np.ndarray, z: np.ndarray, d: np.ndarray, h: np.ndarray, step: np.ndarray, start: np.ndarray
 ) -> Filtered:

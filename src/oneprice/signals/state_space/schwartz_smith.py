@@ -103,12 +103,14 @@ def _matrices(p: np.ndarray, years: np.ndarray, dt: float) -> tuple[np.ndarray, 
     return z, d, step
 
 
-def _start(y: np.ndarray) -> np.ndarray:
+def start_of(y: np.ndarray) -> np.ndarray:
+    """Mean and variance of both states before the first date, float64[2, 3]: vague around the first reading."""
     level = y[np.isfinite(y)][0]
     return np.array([[0.0, VAGUE, 0.0], [level, 0.0, VAGUE]])
 
 
-def _readings(price: object, years: object) -> tuple[np.ndarray, np.ndarray]:
+def readings(price: object, years: object) -> tuple[np.ndarray, np.ndarray]:
+    """(log prices, times) as float64[T, n]. Raises DataError with row and column."""
     raw = np.asarray(price, np.float64)
     bad = np.argwhere(raw <= 0)
     if len(bad):
@@ -126,12 +128,12 @@ def run_schwartz_smith(price: object, years: object, model: SchwartzSmith, *, dt
     price float64[T, n] (NaN: none), years to delivery float64[T, n] or [n], dt_years between dates.
     Raises DataError for prices that are not above 0 and for shapes that do not fit.
     """
-    y, t = _readings(price, years)
+    y, t = readings(price, years)
     if len(model.noise) != y.shape[1]:
         raise DataError(f"Schwartz-Smith: expected the noise of {y.shape[1]} contracts, got {len(model.noise)}")
     p = np.array([getattr(model, name) for name in NAMES])
     z, d, step = _matrices(p, t, dt_years)
-    return filtered(y, z, d, np.array(model.noise) ** 2, step, _start(y))
+    return filtered(y, z, d, np.array(model.noise) ** 2, step, start_of(y))
 
 
 def _unpack(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,8 +152,8 @@ def fit_schwartz_smith(price: object, years: object, *, dt_years: float = WEEK_Y
     """
     from scipy.optimize import minimize
 
-    y, t = _readings(price, years)
-    start, n = _start(y), y.shape[1]
+    y, t = readings(price, years)
+    start, n = start_of(y), y.shape[1]
     z, d, step = np.empty((*t.shape, 2)), np.empty(t.shape), np.empty((2, 5))
     dates = np.empty(len(y))
 
