@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError, DataError
-from oneprice.core.records import BOOK, TRADE, record
+from oneprice.core.records import BOOK, CLEAR, TRADE, record
 from oneprice.execution.queue import (
     FIFO,
     PROB_LOG,
@@ -22,7 +22,7 @@ from oneprice.execution.queue import (
 )
 from oneprice.market.orders.world import OrderWorld, order_tape, without_names
 from oneprice.market.tape import Tape
-from oneprice.study.fill_sizes import MOST, cancel, eat, path_by_size, push, queue_before, shrink
+from oneprice.study.fill_sizes import MOST, cancel, eat, path_by_size, push, queue_before, rows_of_level, shrink
 from oneprice.study.fill_truth import CANCEL_SEEN, _path, fill_truth, fit_power, probes_of, scored
 
 NONE = np.zeros(0, CANCEL_SEEN)
@@ -92,12 +92,38 @@ def test_a_pessimist_is_never_earlier() -> None:
         assert not fifo or 0 < touch <= fifo
 
 
+def of_level(tape: Tape, probe: np.void) -> tuple[np.ndarray, np.void, int]:
+    """(rows of a probe's level, the probe placed among them, where it stops) until it left."""
+    one, rows = np.array([probe]), np.empty(len(tape.events), tape.events.dtype)
+    one["stop_row"] = one["end_row"] + 1
+    n, before, stop = rows_of_level(np.asarray(tape.events), one[0], int(one["stop_row"][0]), rows)
+    one["row"] = before
+    assert n == stop
+    return rows[:n], one[0], stop
+
+
+def test_rows_of_a_level_are_those_of_the_tape() -> None:
+    """Its own BOOK rows and trades against it at its price or beyond, since the level was last empty; no other."""
+    tape = world(7)
+    ev = np.asarray(tape.events)
+    for p in probes_of(tape)[:100]:
+        got, one, _ = of_level(tape, p)
+        here = (ev["kind"] == BOOK) & (ev["price"] == p["price"]) & (ev["side"] == p["side"])
+        beyond = (ev["price"] - p["price"]) * p["side"] <= 0
+        wanted = here | ((ev["kind"] == TRADE) & (ev["side"] != p["side"]) & beyond)
+        rows = np.arange(len(ev))
+        empty = np.flatnonzero(here & (rows < p["row"]) & ((ev["qty"] == 0) | (ev["flag_bits"] & CLEAR != 0)))
+        wanted &= (rows > (empty[-1] if len(empty) else -1)) & (rows <= p["end_row"])
+        assert got.tobytes() == ev[wanted].tobytes() and int(one["row"]) == int(wanted[: p["row"]].sum())
+
+
 def test_sizes_add_up() -> None:
     """The list of sizes before a hidden order holds exactly the lots that stood before it."""
     tape = world(3)
     state, work = np.ones(1, np.uint64), np.empty((3, MOST), np.int64)
-    for p in probes_of(tape)[:200]:
-        n = queue_before(tape.events, p, state, work[0], work[2])
+    for probe in probes_of(tape)[:200]:
+        rows, p, _ = of_level(tape, probe)
+        n = queue_before(rows, p, state, work[0], work[2])
         assert work[0][:n].sum() == p["ahead"] and (work[0][:n] > 0).all()
 
 
@@ -123,7 +149,8 @@ def test_one_order_ahead_of_a_known_size() -> None:
     work, wrong, n = np.empty((3, MOST), np.int64), 0, 0
     for p in probes_of(tape):
         truth = _path(tape.events, p, 0, p["end_row"] + 1, (FIFO, 1.0), 0, NONE)[0]
-        got = path_by_size(tape.events, p, 0, p["end_row"] + 1, 1, work)
+        rows, one, stop = of_level(tape, p)
+        got = path_by_size(rows, one, 0, stop, 1, work)
         wrong += (truth > 0) != (got > 0)
         n += 1
     assert n > 50 and wrong <= 0.03 * n

@@ -109,17 +109,40 @@ def cancel(front: Any, n_front: int, back: Any, n_back: int, lots: int, before: 
 
 
 @njit
-def queue_before(ev: Any, probe: Any, state: Any, front: Any, none: Any) -> int:
-    """Fill `front` with the sizes of the orders before the probe; returns how many."""
+def rows_of_level(ev: Any, probe: Any, stop_row: int, out: Any) -> Any:
+    """(rows, rows before the probe's, rows before its stop): what matters to one probe, copied to `out` EVENT[n].
+
+    The rows of its level and the trades against it at its price or beyond, from where the level was last empty (at
+    most LOOK_BACK rows before it joined) to `stop_row`. Each of many draws then reads these few and not all.
+    """
+    price, side = probe.price, probe.side
     start = probe.row
     while start > 0 and probe.row - start < LOOK_BACK:
         e = ev[start - 1]
-        if e.kind == BOOK and e.price == probe.price and e.side == probe.side:
+        if e.kind == BOOK and e.price == price and e.side == side:
             if e.qty == 0 or (e.flag_bits & CLEAR) != 0:
                 break
         start -= 1
+    n, before, inside = 0, 0, 0
+    for i in range(start, stop_row):
+        e = ev[i]
+        if e.kind == TRADE:
+            near = e.side != side and (e.price <= price if side > 0 else e.price >= price)
+        else:
+            near = e.kind == BOOK and e.side == side and e.price == price
+        if near:
+            out[n] = e
+            n += 1
+            before += 1 if i < probe.row else 0
+            inside += 1 if i < probe.stop_row else 0
+    return n, before, inside
+
+
+@njit
+def queue_before(ev: Any, probe: Any, state: Any, front: Any, none: Any) -> int:
+    """Fill `front` with the sizes of the orders before the probe, from the rows before its own; returns how many."""
     n, shown, traded, total = 0, 0, 0, 0
-    for i in range(start, probe.row):
+    for i in range(probe.row):
         e = ev[i]
         if e.price != probe.price:
             continue
@@ -145,7 +168,10 @@ def queue_before(ev: Any, probe: Any, state: Any, front: Any, none: Any) -> int:
 
 @njit
 def path_by_size(ev: Any, probe: Any, offset_ns: int, stop_row: int, seed: int, work: Any) -> int:
-    """Time of our first fill along the rows of a life, or 0, for one draw; `work` int64[3, MOST]."""
+    """Time of our first fill along the rows of a level, or 0, for one draw; `work` int64[3, MOST].
+
+    `ev` and `probe.row` are those of `rows_of_level`.
+    """
     state = np.full(1, np.uint64(seed) * np.uint64(2862933555777941757) + np.uint64(3037000493), np.uint64)
     front, back = work[0], work[1]
     n_front, n_back, before = queue_before(ev, probe, state, front, work[2]), 0, probe.ahead
@@ -185,14 +211,18 @@ def path_by_size(ev: Any, probe: Any, offset_ns: int, stop_row: int, seed: int, 
 def predict_by_size(ev: Any, probes: Any, times: Any, draws: int, out: Any) -> None:
     """out[i] = (share of draws with a fill before the order left, time of the first fill of one draw or 0)."""
     offset_ns, late_ns = times
-    work = np.empty((3, MOST), np.int64)
+    work, rows = np.empty((3, MOST), np.int64), np.empty(len(ev), ev.dtype)
+    one = probes[:1].copy()
     for i in range(len(probes)):
         p = probes[i]
         stop = p.stop_row
         while stop < len(ev) and ev[stop].exchange_ns + offset_ns <= p.until_ns + late_ns:
             stop += 1
-        out[i, 1] = path_by_size(ev, p, offset_ns, stop, 1 + draws * i, work)
+        n, before, inside = rows_of_level(ev, p, stop, rows)
+        one[0] = p
+        one[0].row = before
+        out[i, 1] = path_by_size(rows, one[0], offset_ns, n, 1 + draws * i, work)
         hits = 0
         for d in range(draws):
-            hits += 1 if path_by_size(ev, p, offset_ns, p.stop_row, 1 + d + draws * i, work) > 0 else 0
+            hits += 1 if path_by_size(rows, one[0], offset_ns, inside, 1 + d + draws * i, work) > 0 else 0
         out[i, 0] = hits / draws
