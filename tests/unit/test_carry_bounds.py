@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneprice.core.errors import ConfigError
@@ -18,6 +18,7 @@ RATE = st.floats(-0.02, 0.3)
 SHARE = st.floats(0.0, 0.05)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(
     st.floats(1.0, 1000.0), SHARE, st.floats(0.0, 5.0), RATE, SHARE, SHARE, SHARE, SHARE, st.floats(0.0, 1.0),
 )  # fmt: skip

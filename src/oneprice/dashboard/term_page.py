@@ -25,7 +25,7 @@ MOST_EPISODES = 200
 
 
 def write_term_page(audit: TermAudit, out: str | Path, *, day: Any = None) -> Path:
-    """Write the page (whole or not at all); returns its path. `day` of the curve drawn: the worst when left out."""
+    """Write the page (whole or not at all), and its folder where it is missing; returns its path. `day` of the curve drawn: the worst when left out."""
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".tmp")
@@ -102,7 +102,8 @@ def input_table(audit: TermAudit) -> Table:
 def curve_section(audit: TermAudit, row: int) -> str:
     """The strip of one row over its expiries, with the band of each contract."""
     plot = curve_plot(audit, row)
-    return f"<section><h2>The strip on {audit.stamp(row)}</h2>{chart(plot)}{table(day_table(audit, row))}</section>"
+    tables = table(day_table(audit, row)) + (table(part_table(audit, row)) if audit.part_rows(row) else "")
+    return f"<section><h2>The strip on {audit.stamp(row)}</h2>{chart(plot)}{tables}</section>"
 
 
 def curve_plot(audit: TermAudit, row: int) -> Plot:
@@ -134,6 +135,13 @@ def day_table(audit: TermAudit, row: int) -> Table:
     names = list(rows[0]) if rows else []
     cells = [[r[n] for n in names] for r in rows]
     return Table("", [n.replace("_", " ") for n in names], cells, empty="no price on that row")
+
+
+def part_table(audit: TermAudit, row: int) -> Table:
+    """What each bound of the row is the sum of."""
+    rows = audit.part_rows(row)
+    cells = [list(r.values()) for r in rows]
+    return Table("The bounds part by part", [n.replace("_", " ") for n in rows[0]], cells)
 
 
 def violations(audit: TermAudit) -> Plot:

@@ -17,6 +17,8 @@ from oneprice.core.errors import ConfigError, DataError
 from oneprice.market.chains import NO_BOUNDARY, TWO_SIDED, UPPER
 from oneprice.market.rates import Treasury
 from oneprice.study import term_audit_kernel as kernel
+from oneprice.study.term_audit_cash import Payments, paid_by, told
+from oneprice.study.term_audit_parts import Carried, part_rows
 from oneprice.study.term_audit_sources import DAY_NS, Panel, day_of, flat_rows, rate_rows
 
 ASSUMED_STORAGE = {"CL": 0.50, "BRN": 0.50, "HO": 0.012, "RB": 0.012, "NG": 0.05}  # money a unit and month
@@ -28,7 +30,9 @@ class CarryTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What carrying is taken to cost. Rates a year, continuously compounded; `storage` money a unit and month.
 
     `rate` is stated flat where no yields are given; `borrow_bp` and `lend_bp` lie above and below the curve. `observed`
-    says that storage, lease and rates are what the reader can deal at: without it nothing is called arbitrage. `reach`
+    says that storage, lease and rates are what the reader can deal at: without it nothing is called arbitrage. `tax` is
+    a share of what is bought and delivered; `margin` the share of the price posted for a future, `margin_rate` what
+    posting it costs a year: both legs are margined until their own last trade, without a credit for spreads. `reach`
     is how many earlier contracts bound a contract (None: the neighbour for settlements, all for quotes). `open`,
     `back`, `confirm` are those of `features.boundary`; `gap` rows unseen end an episode. None for storage: that of
     ASSUMED_STORAGE, 0 for other roots.
@@ -42,6 +46,9 @@ class CarryTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     lease: float = 0.0
     asset_yield: float = 0.0
     reach: int | None = None
+    tax: float = 0.0
+    margin: float = 0.0
+    margin_rate: float = 0.0
     open: float = 0.0
     back: float = 0.0
     confirm: int = 2
@@ -50,7 +57,7 @@ class CarryTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     observed: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("borrow_bp", "lend_bp", "storage_rate", "lease", "open"):
+        for name in ("borrow_bp", "lend_bp", "storage_rate", "lease", "tax", "margin", "margin_rate", "open"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"audit terms: expected {name} of 0 or more, got {value}")
@@ -58,6 +65,11 @@ class CarryTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ConfigError(f"audit terms: expected storage of 0 or more a unit and month, got {self.storage}")
         if not (math.isfinite(self.asset_yield) and math.isfinite(self.back)):
             raise ConfigError(f"audit terms: expected finite yield and back, got {self.asset_yield} and {self.back}")
+        if (self.margin > 0) != (self.margin_rate > 0):
+            raise ConfigError(
+                f"audit terms: expected margin (a share of the price, such as 0.08) and margin_rate (a share a year, "
+                f"such as 0.02) together, got {self.margin:g} and {self.margin_rate:g}: one alone costs nothing"
+            )
         for name in ("confirm", "gap", "reach"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -85,6 +97,7 @@ class TermAudit(msgspec.Struct, frozen=True, eq=False):
     implied: tuple[Implied, ...]
     inputs: dict[str, str]
     notes: tuple[str, ...]
+    carried: Carried | None = None
 
     @property
     def word(self) -> str:
@@ -147,7 +160,7 @@ class TermAudit(msgspec.Struct, frozen=True, eq=False):
         ]
 
     def day_rows(self, row: int) -> list[dict[str, Any]]:
-        """The strip of one row: bid, ask, band, outside, implied, and the parts of its upper bound."""
+        """The strip of one row: bid, ask, band, outside, implied."""
         p, out = self.panel, self.out
         rows = []
         for j in range(len(p.places)):
@@ -167,6 +180,10 @@ class TermAudit(msgspec.Struct, frozen=True, eq=False):
                 }
             )
         return rows
+
+    def part_rows(self, row: int) -> list[dict[str, Any]]:
+        """What each bound of one row is made of (see `term_audit_parts.PARTS`); empty without a carried strip."""
+        return part_rows(self.panel, self.carried, row)
 
     def stamp(self, row: int) -> str:
         """Day, or minute, of a row."""
@@ -197,7 +214,7 @@ class TermAudit(msgspec.Struct, frozen=True, eq=False):
             "share_of_rows": self.share_of_rows,
             "places": self.place_rows(),
             "episodes": self.episode_rows(),
-            "worst_row": {"at": self.stamp(worst), "strip": self.day_rows(worst)},
+            "worst_row": {"at": self.stamp(worst), "strip": self.day_rows(worst), "parts": self.part_rows(worst)},
             "notes": list(self.notes),
         }
 
@@ -207,58 +224,94 @@ class TermAudit(msgspec.Struct, frozen=True, eq=False):
         return text(self)
 
 
-def audit_strip(panel: Panel, terms: CarryTerms | None = None, treasury: Treasury | None = None) -> TermAudit:
+def audit_strip(
+    panel: Panel, terms: CarryTerms | None = None, treasury: Treasury | None = None, *,
+    dividends: Payments | None = None,
+) -> TermAudit:  # fmt: skip
     """The band of each contract from the contracts before it, on every row of a panel of futures.
 
     Parameters
     ----------
-    treasury : yields to carry on, those told before each row's day; without them `terms.rate` must be stated.
+    treasury : yields to carry on, those told before each row's day; without them `terms.rate` must be stated. Neither
+        is used where there is no boundary.
+    dividends : of single dates, from `read_dividends`; a yield is `terms.asset_yield`.
 
     Raises
     ------
     ConfigError
-        Neither yields nor a rate.
+        Neither yields nor a rate; dividends or margin of what has no boundary.
     DataError
         No row of the panel has rates.
     """
     t = terms or CarryTerms()
-    grid, logs, told = _rates(panel, t, treasury)
     root = panel.label.split()[0]
     store = t.storage if t.storage is not None else ASSUMED_STORAGE.get(root, 0.0)
+    if panel.boundary == NO_BOUNDARY:
+        grid, logs = flat_rows(0.0, len(panel))
+        source = "not needed: without a boundary nothing is carried"
+        if dividends is not None or t.margin:
+            raise ConfigError(f"{panel.label}: no boundary exists, so dividends and margin have nothing to widen")
+    else:
+        grid, logs, source = _rates(panel, t, treasury)
+    packed = _packed(t, panel, 12.0 * store)
+    price, years, cost = (np.ascontiguousarray(a, np.float64) for a in (panel.price, panel.years, panel.cost))
+    cash = kernel.NO_CASH
+    if dividends is not None:
+        cash = paid_by(dividends, panel.time_ns, years, (grid, logs), (packed[kernel.BORROW], packed[kernel.LEND]))
+    out = kernel.history(price, years, cost, grid, logs, packed, cash=cash)
+    inputs = _inputs(panel, t, store, source, dividends)
+    notes = (*_notes(panel, out), *(dividends.notes if dividends is not None else ()))
+    return finish(panel, t, out, _implied(panel, out), inputs, notes, carried=Carried(grid, logs, packed, cash))
+
+
+def _packed(t: CarryTerms, panel: Panel, storage_a_year: float) -> np.ndarray:
+    """The terms as the kernel takes them."""
     packed = np.zeros(kernel.N_TERMS)
     packed[kernel.BORROW], packed[kernel.LEND] = t.borrow_bp * 1e-4, t.lend_bp * 1e-4
-    packed[kernel.STORAGE_RATE], packed[kernel.STORAGE] = t.storage_rate, 12.0 * store
+    packed[kernel.STORAGE_RATE], packed[kernel.STORAGE] = t.storage_rate, storage_a_year
     packed[kernel.YIELD], packed[kernel.FEE] = t.asset_yield, t.lease
     packed[kernel.BOUND] = KINDS[panel.boundary]
     packed[kernel.REACH] = t.reach or (len(panel.places) if panel.quoted else 1)
-    price, years, cost = (np.ascontiguousarray(a, np.float64) for a in (panel.price, panel.years, panel.cost))
-    out = kernel.history(price, years, cost, grid, logs, packed)
-    money = f"{panel.unit} a unit and month"
-    implied: tuple[Implied, ...]
+    packed[kernel.TAX], packed[kernel.MARGIN] = t.tax, t.margin * t.margin_rate
+    return packed
+
+
+def _implied(panel: Panel, out: np.ndarray) -> tuple[Implied, ...]:
+    """What prices imply of the input that this boundary leaves unobserved."""
     if panel.boundary == TWO_SIDED:
-        implied = (Implied("implied_repo", "a year", out[kernel.IMPLIED] + out[kernel.RATE]),)
-    elif panel.boundary == UPPER:
-        implied = (
-            Implied("implied_storage", money, out[kernel.MONEY]),
+        return (Implied("implied_repo", "a year", out[kernel.IMPLIED] + out[kernel.RATE]),)
+    if panel.boundary == UPPER:
+        return (
+            Implied("implied_storage", f"{panel.unit} a unit and month", out[kernel.MONEY]),
             Implied("implied_rate", "a year", out[kernel.IMPLIED]),
         )
-    else:
-        implied = (Implied("roll", "a year", out[kernel.IMPLIED] + out[kernel.RATE]),)
-    inputs = {
-        "prices": "quotes of the file" if panel.quoted else "settlements: no bid or ask",
-        "rate": told,
+    return (Implied("roll", "a year", out[kernel.IMPLIED] + out[kernel.RATE]),)
+
+
+def _inputs(panel: Panel, t: CarryTerms, store: float, rate: str, dividends: Payments | None) -> dict[str, str]:
+    """Where each input of the bound comes from."""
+    prices = "quotes of the file" if panel.quoted else "settlements: no bid or ask"
+    if panel.boundary == NO_BOUNDARY:
+        return {"prices": prices, "rate": rate, "storage": "cannot be stored"}
+    word = "stated" if t.storage is not None else "assumed"
+    lent = f"{t.lease:g} a year" if panel.boundary == TWO_SIDED else "cannot be lent"
+    posted = f"{100 * t.margin:g} % of the price of both legs, each until its last trade, at {t.margin_rate:g} a year"
+    return {
+        "prices": prices,
+        "rate": rate,
         "borrow and lend": f"{t.borrow_bp:g} bp above, {t.lend_bp:g} bp below the curve, stated",
-        "storage": f"{store:g} {money}, {'stated' if t.storage is not None else 'assumed'}, and {t.storage_rate:g} a "
-        f"year" if panel.boundary != NO_BOUNDARY else "cannot be stored",
-        "fee of borrowing the asset": f"{t.lease:g} a year" if panel.boundary == TWO_SIDED else "cannot be lent",
+        "storage": f"{store:g} {panel.unit} a unit and month, {word}, and {t.storage_rate:g} a year",
+        "fee of borrowing the asset": lent,
+        "dividends": told(dividends) + (f", and a yield of {t.asset_yield:g} a year" if t.asset_yield else ""),
+        "margin": f"{posted}, stated" if t.margin else "none stated",
+        "tax": f"{t.tax:g} of what is bought and delivered, stated" if t.tax else "none stated",
         "crossing": "fee alone" if panel.quoted else "assumed half spread of place and era, and fee",
-    }  # fmt: skip
-    return finish(panel, t, out, implied, inputs, _notes(panel, out))
+    }
 
 
 def finish(
     panel: Panel, terms: CarryTerms, out: np.ndarray, implied: tuple[Implied, ...], inputs: dict[str, str],
-    notes: tuple[str, ...],
+    notes: tuple[str, ...], carried: Carried | None = None,
 ) -> TermAudit:  # fmt: skip
     """Confirm what lies outside and gather its episodes."""
     n_keys, key = len(panel.names), np.ascontiguousarray(panel.key, np.int64)
@@ -268,7 +321,7 @@ def finish(
     outside = np.ascontiguousarray(out[kernel.OUTSIDE])
     depth = panel.size if panel.size.size else None
     rows = kernel.episodes(side, key, outside, n_keys, terms.gap, depth)
-    return TermAudit(panel, terms, out, side, rows, implied, inputs, notes)
+    return TermAudit(panel, terms, out, side, rows, implied, inputs, notes, carried)
 
 
 def _rates(panel: Panel, t: CarryTerms, treasury: Treasury | None) -> tuple[np.ndarray, np.ndarray, str]:
@@ -302,7 +355,10 @@ def _notes(panel: Panel, out: np.ndarray) -> tuple[str, ...]:
             f"{panel.price[0, t, j]:g}): they carry no rate, the bound behind them is storage and cost alone"
         )
     if panel.boundary == NO_BOUNDARY:
-        notes.append("no boundary: nothing can lie outside; the roll of the curve is all there is to report")
+        notes.append(
+            "no boundary: what cannot be stored or lent cannot be bought today and delivered later, so no rate is needed "
+            "and nothing can lie outside; the roll of the curve is all there is to report"
+        )
     return tuple(notes)
 
 

@@ -30,8 +30,8 @@ def audit_perpetuals(
     """Perpetuals against the spot of the same venue and quote currency, at the close of the same minute.
 
     The band is that of `perpetual_band`: rates of money `terms.rate` (0 when left out) plus `borrow_bp` and less
-    `lend_bp`, of the coin `terms.lease`; four trades of `fee_bp` spread over `hold_days`. A perpetual without such a
-    spot is listed.
+    `lend_bp`, of the coin `terms.lease`; four trades of `fee_bp` spread over `hold_days`; the margin posted for the
+    perpetual costs `terms.margin` times `terms.margin_rate` a year. A perpetual without such a spot is listed.
 
     Raises
     ------
@@ -66,7 +66,8 @@ def audit_perpetuals(
     panel = _quote_panel(Path(path).name, "perpetuals against spot", time_ns, names, price, size, tuple(lost))
     rate, a_year = t.rate or 0.0, fundings_a_day * 365.0
     words: dict[str, Any] = {
-        "asset_rates": (-t.lease, t.lease), "cost": 4.0 * fee_bp * 1e-4, "hold_years": hold_days / DAYS_A_YEAR,
+        "asset_rates": (-t.lease, t.lease), "hold_years": hold_days / DAYS_A_YEAR,
+        "cost": 4.0 * fee_bp * 1e-4 + t.margin * t.margin_rate * hold_days / DAYS_A_YEAR,
     }  # fmt: skip
     low, high = perpetual_band((1.0, 1.0), a_year, (rate - t.lend_bp * 1e-4, rate + t.borrow_bp * 1e-4), **words)
     out = np.full((kernel.N_OUT, *shape), np.nan)
@@ -80,6 +81,7 @@ def audit_perpetuals(
         f"{t.lend_bp:g} bp below it to borrow and lend",
         "fee of borrowing the coin": f"{t.lease:g} a year, stated",
         "funding": f"the premium is paid {fundings_a_day:g} times a day (k = {a_year:g} a year), caps left out",
+        "margin": f"{100 * t.margin:g} % of the price at {t.margin_rate:g} a year, stated" if t.margin else "none stated",
         "crossing": f"four trades of {fee_bp:g} bp over {hold_days:g} days: nothing says when the gap closes",
     }
     return finish(panel, t, out, implied, inputs, panel.excluded)

@@ -6,18 +6,20 @@ import math
 from typing import Any
 
 from oneprice.market.chains import NO_BOUNDARY
+from oneprice.study.term_audit_parts import PARTS
 
-MOST_PLACES, MOST_EPISODES = 14, 10
+MOST_PLACES, MOST_EPISODES, MOST_BOUNDS = 14, 10, 8
 
 
-def text(audit: Any) -> str:
-    """All that the terminal shows."""
+def text(audit: Any, row: int | None = None) -> str:
+    """All that the terminal shows; `row` is the one whose bounds are taken apart (the worst when left out)."""
     p = audit.panel
     lines = [f"{p.label}: boundary {p.boundary}, {len(p):,} rows of {len(p.places)} places", ""]
     lines += [f"  {name:20s} {value}" for name, value in p.header.lines()]
     lines += ["", "inputs of the bound"]
     lines += [f"  {name:28s} {value}" for name, value in audit.inputs.items()]
     lines += ["", *headline(audit), "", *_places(audit), "", *_episodes(audit)]
+    lines += bound_lines(audit, audit.worst_row() if row is None else row)
     lines += ["", *(f"note: {n}" for n in audit.notes)] if audit.notes else []
     return "\n".join(lines)
 
@@ -25,7 +27,10 @@ def text(audit: Any) -> str:
 def headline(audit: Any) -> list[str]:
     """What was found, in a sentence or two."""
     if audit.panel.boundary == NO_BOUNDARY:
-        return ["No boundary: what cannot be stored cannot be carried. Nothing here is arbitrage or outside a bound."]
+        return [
+            "No boundary: what cannot be stored cannot be carried, so no rate is asked for and no band exists. "
+            "Nothing here is arbitrage or outside a bound."
+        ]
     share, n = audit.share_of_rows, len(audit.rows)
     if not math.isfinite(share):
         return ["Nothing could be compared with a bound."]
@@ -47,6 +52,20 @@ def _places(audit: Any) -> list[str]:
     ]  # fmt: skip
     units = "; ".join(f"{i.name}: {i.unit}" for i in audit.implied)
     return [*columns(head, rows), f"({units})"]
+
+
+def bound_lines(audit: Any, row: int) -> list[str]:
+    """The bounds of one row part by part, the first contracts; nothing where nothing is carried."""
+    rows = audit.part_rows(row)
+    if not rows:
+        return []
+    body = [
+        [r["contract"], r["bound"], r["against"], *(_number(r[name]) for name in PARTS), _number(r["bound_at"])]
+        for r in rows[:MOST_BOUNDS]
+    ]
+    more = f" (the first {len(body)} of {len(rows)})" if len(rows) > len(body) else ""
+    title = f"bounds on {audit.stamp(row)} part by part, {audit.panel.unit}{more}"
+    return ["", title, *columns(["contract", "bound", "from", *PARTS, "sum"], body)]
 
 
 def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from oneprice.core.jit import njit
 from oneprice.market.chains import BOUNDARIES, NO_BOUNDARY, TWO_SIDED
 
 Discount = Callable[[float], float]  # years -> value now of one unit then
-PARTS = ("spot", "tax", "storage", "dividend", "rate", "margin", "cost", "fit")
+PARTS = ("spot", "rate", "storage", "dividend", "borrow", "margin", "tax", "cost", "fit")
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,34 +152,51 @@ def carry_band(
             "above 0 carries no rate"
         )
     t = terms
-    high = _parts(
-        spot_ask, 1.0, years, t.borrow_rate + t.storage_rate - t.dividend_yield, _flat(discount, t.borrow_rate), t
-    )
-    low = _parts(spot_bid, -1.0, years, t.lend_rate - t.borrow_fee - t.dividend_yield, _flat(discount, t.lend_rate), t)
+    high = _parts(spot_ask, 1.0, years, t.borrow_rate, _flat(discount, t.borrow_rate), t)
+    low = _parts(spot_bid, -1.0, years, t.lend_rate, _flat(discount, t.lend_rate), t)
     none = dict.fromkeys(PARTS, math.nan)
     if boundary == NO_BOUNDARY:
         high = none
     if boundary != TWO_SIDED:
         low = none
     word = "arbitrage" if t.observed and boundary != NO_BOUNDARY else "relative value"
-    return Band(sum(low.values()), sum(high.values()), low, high, word)
+    return Band(math.fsum(low.values()), math.fsum(high.values()), low, high, word)
 
 
 def _flat(discount: Discount | None, rate: float) -> Discount:
     return discount if discount is not None else lambda when: math.exp(-rate * when)
 
 
-def _parts(spot: float, sign: float, years: float, growth: float, value: Discount, t: Terms) -> dict[str, float]:
+def _parts(spot: float, sign: float, years: float, rate: float, value: Discount, t: Terms) -> dict[str, float]:
     """What one bound is made of; `sign` is +1 for the upper, -1 for the lower bound."""
+    upper = sign > 0
     tax = sign * spot * t.tax
-    stored = present_value(t.storage, value, years) if sign > 0 else 0.0
+    stored = present_value(t.storage, value, years) if upper else 0.0
     paid = -present_value(t.dividends, value, years)
-    base = spot + tax + stored + paid
-    financing = base * math.expm1(growth * years)
+    storage_rate, fee = (t.storage_rate, 0.0) if upper else (0.0, t.borrow_fee)
+    grown = growth_parts(spot + tax + stored + paid, rate * years, years, (storage_rate, fee, t.dividend_yield))
     margin = sign * abs(spot) * t.margin * t.margin_rate * years
-    return dict(
-        zip(PARTS, (spot, tax, stored, paid, financing, margin, sign * t.cost, sign * t.fit_error), strict=True)
-    )
+    own = {"spot": spot, "storage": stored, "dividend": paid, "margin": margin, "tax": tax, "cost": sign * t.cost}
+    own["fit"] = sign * t.fit_error
+    return {name: own.get(name, 0.0) + grown.get(name, 0.0) for name in PARTS}
+
+
+def growth_parts(
+    base: float, financed: float, years: float, rates: tuple[float, float, float]
+) -> dict[str, float]:  # fmt: skip
+    """By how much `base` grows, by cause: base (e^(financed + (u - f - y) T) - 1) as a sum.
+
+    `financed` is the logarithm of what money grows to; `rates` are storage u, fee of the stock loan f, yield y. Each
+    cause is taken on what the ones before it left, in the order rate, storage, borrow, dividend.
+    """
+    storage_rate, fee, yielded = rates
+    stored = base * math.exp(financed)
+    lent = stored * math.exp(storage_rate * years)
+    kept = lent * math.exp(-fee * years)
+    return {
+        "rate": base * math.expm1(financed), "storage": stored * math.expm1(storage_rate * years),
+        "borrow": lent * math.expm1(-fee * years), "dividend": kept * math.expm1(-yielded * years),
+    }  # fmt: skip
 
 
 def carry_profit(spot: float, future: float, years: float, terms: Terms) -> float:
