@@ -16,7 +16,7 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.instruments import Fees, Instrument
-from oneprice.core.records import EVENT, EXPIRY, LAST, TOP
+from oneprice.core.records import EVENT, EXPIRY, LAST, NO_PRICE, TOP
 from oneprice.market.chains import Contract, day_number, day_text
 from oneprice.market.header import Header
 from oneprice.market.settlements import Settlements
@@ -83,13 +83,9 @@ def settlement_tapes(
     spread = half_spread or HalfSpread()
     low = panel.days[0] if first is None else day_number(first)
     high = panel.days[-1] if last is None else day_number(last)
-    rows = np.flatnonzero((panel.days >= low) & (panel.days <= high))
-    if len(rows) == 0:
-        raise DataError(f"settlements of {panel.chain.root}: none from {day_text(low)} to {day_text(high)}")
+    rows, made_ns, told_ns = period_of(panel, low, high)
     chosen = range(len(panel.chain.contracts)) if symbols is None else [panel.chain.place(s) for s in symbols]
     days = panel.days[rows]
-    made_ns = days * DAY_NS + SETTLE_NS
-    told_ns = np.append(made_ns[1:], made_ns[-1] + DAY_NS) - 2
     tapes = []
     for at in sorted(chosen):
         price = panel.price[rows, at]
@@ -98,8 +94,9 @@ def settlement_tapes(
         contract = panel.chain.contracts[at]
         place = at - np.searchsorted(panel.chain.last_trade_days, days) + 1
         ticks = spread.ticks(place, days)
-        events = _rows(price, ticks, (made_ns, told_ns), panel.chain.tick)
-        events = _with_expiry(events, contract, days, price, told_ns, panel.chain.tick)
+        settle = np.round(price / panel.chain.tick)
+        events = settlement_rows(settle, ticks, (made_ns, told_ns))
+        events = with_expiry(events, contract, days, settle, told_ns)
         tapes.append(make_tape(_instrument(panel, contract, venue, fees), events, header=_header(panel.header, spread)))
     if not tapes:
         raise DataError(
@@ -108,28 +105,48 @@ def settlement_tapes(
     return tapes
 
 
-def _rows(price: np.ndarray, half: np.ndarray, times: tuple[np.ndarray, np.ndarray], tick: float) -> np.ndarray:
-    have = np.flatnonzero(np.isfinite(price))
-    out = np.zeros(len(have), EVENT)
-    out["exchange_ns"], out["receive_ns"] = times[0][have], times[1][have]
-    settle = np.round(price[have] / tick).astype(np.int64)
-    out["bid"], out["ask"] = settle - half[have], settle + half[have]
-    out["bid_qty"] = out["ask_qty"] = DEPTH_LOTS
-    out["kind"], out["flag_bits"], out["seq"] = TOP, LAST, 1 + np.arange(len(have))
+def period_of(panel: Settlements, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows of the panel, when each settlement is made, when it is received) of days from `low` to `high`.
+
+    Received just before the next is made. Raises DataError for no day.
+    """
+    rows = np.flatnonzero((panel.days >= low) & (panel.days <= high))
+    if len(rows) == 0:
+        raise DataError(f"settlements of {panel.chain.root}: none from {day_text(low)} to {day_text(high)}")
+    made_ns = panel.days[rows] * DAY_NS + SETTLE_NS
+    return rows, made_ns, np.append(made_ns[1:], made_ns[-1] + DAY_NS) - 2
+
+
+def settlement_rows(settle: np.ndarray, half: np.ndarray, times: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """TOP rows of settlements in ticks (float64[T], NaN: none) with half spreads in ticks.
+
+    A day without a settlement between the first and the last withdraws the quote: nothing fills there, and what was
+    decided before it waits.
+    """
+    seen = np.flatnonzero(np.isfinite(settle))
+    days = np.arange(seen[0], seen[-1] + 1)
+    out = np.zeros(len(days), EVENT)
+    out["exchange_ns"], out["receive_ns"] = times[0][days], times[1][days]
+    have = np.isfinite(settle[days])
+    mid = np.where(have, settle[days], 0.0).astype(np.int64)
+    out["bid"] = np.where(have, mid - half[days], NO_PRICE)
+    out["ask"] = np.where(have, mid + half[days], NO_PRICE)
+    out["bid_qty"] = out["ask_qty"] = np.where(have, DEPTH_LOTS, 0)
+    out["kind"], out["flag_bits"], out["seq"] = TOP, LAST, 1 + np.arange(len(days))
     return out
 
 
-def _with_expiry(
-    events: np.ndarray, contract: Contract, days: np.ndarray, price: np.ndarray, told_ns: np.ndarray, tick: float
+def with_expiry(
+    events: np.ndarray, contract: Contract, days: np.ndarray, settle: np.ndarray, told_ns: np.ndarray
 ) -> np.ndarray:
-    """The rows, and the expiry at the last settlement if it falls into the period."""
-    end = np.flatnonzero(np.isfinite(price))[-1]
+    """The rows, and the expiry of `contract` at the last settlement (in ticks) if it falls into the period."""
+    end = np.flatnonzero(np.isfinite(settle))[-1]
     if days[-1] <= contract.last_trade_day:
         return events
     row = np.zeros(1, EVENT)
     row["receive_ns"] = told_ns[end] + 1
     row["exchange_ns"] = told_ns[end] + 1
-    row["price"], row["kind"], row["flag_bits"] = round(float(price[end]) / tick), EXPIRY, LAST
+    row["price"], row["kind"], row["flag_bits"] = round(float(settle[end])), EXPIRY, LAST
     return join_events([events, row])
 
 

@@ -12,15 +12,19 @@ import msgspec
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.core.instruments import Fees
 from oneprice.market.rates import read_treasury
+from oneprice.market.settlement_tapes import HalfSpread
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, read_vix
+from oneprice.market.spread_tapes import LISTED_HALF, SpreadMarket
 from oneprice.modes.fit import Fit
 from oneprice.risk.limits import Limits
 from oneprice.signals.parity.relations import Relation
 from oneprice.strategies.term_structure import term_structure
-from oneprice.study.term_fit import Rate, StripRules, fixed
+from oneprice.study.term_compare import WAYS, TwoWays, compare_ways
+from oneprice.study.term_fit import LISTED_SPREAD, Rate, StripRules, fixed
 from oneprice.study.term_replay import CAPITAL, FEES, TermRun, replay_term, wide_price
 
-FILES = ("root", "expiries", "rates", "roll_days", "every_days", "capital")
+FILES = ("root", "expiries", "rates", "roll_days", "every_days", "capital", "half", "spread_half", "spread_tick")
+BOTH = "both"  # ways to trade a spread, beside each other
 RULES = tuple(n for n in StripRules.__struct_fields__ if n not in ("roll", "crack", "schwartz_smith"))
 
 
@@ -61,8 +65,12 @@ def replay_settings(
     seed: int = 0,
     out: str | Path | None = None,
     progress: Callable[[float], None] | None = None,
-) -> TermRun:
+) -> TermRun | TwoWays:
     """Replay strips by options: those of FILES, of RULES (fields of `StripRules`), or parameters of the strategy.
+
+    `spread=legs` trades a calendar spread as two contracts, `spread=listed` as the listed spread, `spread=both` shows
+    the two beside each other. `half` and `spread_half` are half spreads in ticks, of contracts and of listed spreads:
+    one number, or five by place (`1/1/2/4/8`); `spread_tick` is the listed spread's own tick.
 
     Raises ConfigError for a name that is none of them, and as `replay_term`.
     """
@@ -72,6 +80,13 @@ def replay_settings(
             raise unknown_name("setting of term_structure", name, list(known))
     picked: dict[str, Any] = {name: options[name] for name in RULES if name in options}
     picked["roll"] = {"days": _number(options, "roll_days", 5, whole=True)}
+    both = picked.get("spread") == BOTH
+    if both and out is not None:
+        raise ConfigError("replay: spread=both makes two runs and one journal holds one: leave --out away")
+    if both:
+        picked["spread"] = LISTED_SPREAD  # checked as such: both ways need what the listed one needs
+    elif "spread" in picked and picked["spread"] not in WAYS:
+        raise unknown_name("way to trade a spread", str(picked["spread"]), [*WAYS, BOTH])
     every, capital = _number(options, "every_days", 7, whole=True), _number(options, "capital", CAPITAL)
     try:
         rules = msgspec.convert(picked, StripRules, strict=False)
@@ -80,10 +95,40 @@ def replay_settings(
     panels, rate = panels_of(data, options), rate_of(options.get("rates"))
     own = {name: options[name] for name in term_structure.names if name in options}
     filling = {"slip_bp": 5_000.0, "slip_price": wide_price(panels), "participation": 1.0, **own}
-    return replay_term(
-        panels, rules=rules, rate=rate, fees=fees or FEES, strategy=term_structure(**filling), period=period,
-        every_days=int(every), limits=limits, seed=seed, out=out, progress=progress, capital=capital,
-    )  # fmt: skip
+    how: dict[str, Any] = {
+        "rules": rules, "rate": rate, "half_spread": _half(options, "half", HalfSpread()), "market": _market(options),
+        "fees": fees or FEES, "strategy": term_structure(**filling), "period": period, "every_days": int(every),
+        "limits": limits, "seed": seed, "progress": progress, "capital": capital,
+    }  # fmt: skip
+    return compare_ways(panels, **how) if both else replay_term(panels, out=out, **how)
+
+
+def _half(options: Mapping[str, Any], name: str, usual: HalfSpread) -> HalfSpread:
+    """Half spreads by place as told, else the usual. Raises ConfigError for what is neither one number nor five."""
+    if name not in options:
+        return usual
+    told = [_plain(part) for part in str(options[name]).split("/")]
+    many = len(usual.places) + 1
+    if len(told) not in (1, many) or not all(value >= 0 for value in told):
+        raise ConfigError(
+            f"setting {name}: expected ticks of 0 or more, one number or {many} with / between them, "
+            f"got {options[name]!r}"
+        )
+    return msgspec.structs.replace(usual, by_place=tuple(told) if len(told) == many else tuple(told) * many)
+
+
+def _market(options: Mapping[str, Any]) -> SpreadMarket:
+    tick = _number(options, "spread_tick", 0.01) if "spread_tick" in options else 0.0
+    return SpreadMarket(tick=tick, half_spread=_half(options, "spread_half", LISTED_HALF))
+
+
+def _plain(text: str) -> float:
+    """A finite number; NaN for another text."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def _number(options: Mapping[str, Any], name: str, default: float, *, whole: bool = False) -> float:

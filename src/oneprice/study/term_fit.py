@@ -21,7 +21,7 @@ import numpy as np
 
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.instruments import Fees
-from oneprice.core.records import TOP
+from oneprice.core.records import NO_PRICE, TOP
 from oneprice.market.chains import NO_BOUNDARY, TWO_SIDED, Chain, Contract, Roll, day_text
 from oneprice.market.rates import Treasury
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread
@@ -32,6 +32,7 @@ from oneprice.study.term_curve import DECAY_YEARS, day_curves
 
 STRIP_KINDS = ("calendar", "butterfly", "crack", "fitted")
 FITTED_MODELS = ("schwartz_smith", "diebold_li")
+LEGS, LISTED_SPREAD = "legs", "listed"
 BARREL = {"CL": 1.0, "BRN": 1.0, "HO": 42.0, "RB": 42.0}  # units of the quote in a barrel
 TRADING_DAYS = 252.0
 LEAST_HISTORY = 20  # curves behind a quantile
@@ -45,6 +46,7 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     kind: str = "calendar"
+    spread: str = LEGS  # a calendar spread as two contracts, or as the exchange's listed spread
     lots: int = 5
     storage: float = 0.5
     borrow_bp: float = 50.0
@@ -75,6 +77,10 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if self.kind not in STRIP_KINDS:
             raise unknown_name("kind of relation", self.kind, list(STRIP_KINDS))
+        if self.spread not in (LEGS, LISTED_SPREAD):
+            raise unknown_name("way to trade a spread", self.spread, [LEGS, LISTED_SPREAD])
+        if self.spread == LISTED_SPREAD and self.kind != "calendar":
+            raise ConfigError(f"strip rules: only calendar spreads are listed, got a {self.kind}: write spread={LEGS}")
         if self.model not in FITTED_MODELS:
             raise unknown_name("model of a fitted band", self.model, list(FITTED_MODELS))
         for name in (
@@ -125,6 +131,21 @@ def leave_day(contract: Contract, rules: StripRules) -> int:
     Between two settlements lie at most four days, so the first decision from here on fills by the last day.
     """
     return rules.roll.last_day(contract) - rules.margin_days
+
+
+def calendar_terms(
+    chain: Chain, places: tuple[int, int], rules: StripRules, rate: Rate, day: int
+) -> dict[str, Any]:
+    """Fields of the relation of two contracts (nearer, later) that do not depend on how it is traded."""
+    one, two = (chain.contracts[p] for p in places)
+    base = financing(rate, day, one.years_left(day), two.years_left(day))
+    return {
+        "qty": rules.lots * chain.multiplier, "growth_low": base - rules.lend_bp * 1e-4 - rules.lease,
+        "growth_high": base + rules.borrow_bp * 1e-4, "store": 12.0 * rules.storage,
+        "two_sided": chain.boundary == TWO_SIDED, "near_ns": one.last_trade_day * DAY_NS,
+        "expiry_ns": two.last_trade_day * DAY_NS, "leave_ns": leave_day(one, rules) * DAY_NS, "apart_ns": DAY_NS // 2,
+        "open": rules.open, "back": rules.back, "confirm": rules.confirm,
+    }  # fmt: skip
 
 
 class StripEstimator:
@@ -181,35 +202,31 @@ class StripEstimator:
         groups = []
         for head in range(first - first % width, min(first + self.rules.places, len(chain.contracts)), width):
             places = list(range(head, head + width))
-            if head < first or any((chain.root, p) not in self.at for p in places):
+            if head < first or places[-1] >= len(chain.contracts):
                 continue
-            if day >= leave_day(chain.contracts[head], self.rules):
-                continue
-            if all(math.isfinite(prices[self.at[(chain.root, p)]]) for p in places):
+            if day < leave_day(chain.contracts[head], self.rules) and self._priced(chain, places, prices):
                 groups.append(places)
         return groups
 
+    def _priced(self, chain: Chain, places: Sequence[int], prices: np.ndarray) -> bool:
+        """All of them have a tape and a price."""
+        at = [self.at.get((chain.root, p), -1) for p in places]
+        return min(at) >= 0 and bool(np.isfinite(prices[at]).all())
+
     def _calendars(self, chain: Chain, prices: np.ndarray, day: int) -> list[Relation]:
-        r, out = self.rules, []
+        out = []
         for near, far in self._group(chain, 2, prices, day):
-            one, two = chain.contracts[near], chain.contracts[far]
-            start, end = one.years_left(day), two.years_left(day)
             if isinstance(self.rate, Treasury) and not self.rate.covers(day):
                 self._note(f"no yields were told in the ten days before a fit of {day_text(day)[:7]}: no relation")
                 break
-            base = financing(self.rate, day, start, end)
-            both = chain.boundary == TWO_SIDED
-            relation = Relation(
-                kind="carry", symbols=(self._symbol(chain, near), self._symbol(chain, far)),
-                qty=r.lots * chain.multiplier, growth_low=base - r.lend_bp * 1e-4 - r.lease,
-                growth_high=base + r.borrow_bp * 1e-4, store=12.0 * r.storage, two_sided=both,
-                cost=self._cost(chain, (near, far), (1.0, 1.0), prices, day),
-                near_ns=one.last_trade_day * DAY_NS, expiry_ns=two.last_trade_day * DAY_NS,
-                leave_ns=leave_day(one, r) * DAY_NS, apart_ns=DAY_NS // 2, open=r.open, back=r.back,
-                confirm=r.confirm,
-            )  # fmt: skip
-            out.append(relation)
+            out.append(self._calendar(chain, (near, far), prices, day))
         return out
+
+    def _calendar(self, chain: Chain, places: tuple[int, int], prices: np.ndarray, day: int) -> Relation:
+        """Two neighbours as two legs."""
+        symbols = (self._symbol(chain, places[0]), self._symbol(chain, places[1]))
+        terms = calendar_terms(chain, places, self.rules, self.rate, day)
+        return Relation(kind="carry", symbols=symbols, cost=self._cost(chain, places, (1.0, 1.0), prices, day), **terms)
 
     def _flies(self, chain: Chain, windows: list[np.ndarray], prices: np.ndarray, day: int) -> list[Relation]:
         r = self.rules
@@ -324,7 +341,7 @@ def last_prices(windows: Sequence[np.ndarray], ticks: Sequence[float], now_ns: i
     out = np.full(len(windows), np.nan)
     for i, w in enumerate(windows):
         n = len(w) - 1
-        while n >= 0 and int(w["kind"][n]) != TOP:  # an expiry or a status behind the last quote
+        while n >= 0 and not (int(w["kind"][n]) == TOP and int(w["bid"][n]) != NO_PRICE):  # an expiry, no settlement
             n -= 1
         if n >= 0 and now_ns - int(w["exchange_ns"][n]) <= old_days * DAY_NS:
             out[i] = 0.5 * (int(w["bid"][n]) + int(w["ask"][n])) * ticks[i]
@@ -334,7 +351,7 @@ def last_prices(windows: Sequence[np.ndarray], ticks: Sequence[float], now_ns: i
 def panel_of(windows: Sequence[np.ndarray], tick: float, n_days: int) -> tuple[np.ndarray, np.ndarray]:
     """(days int64[T], mids float64[T, N]) of the last `n_days` days in windows of settlements; NaN: none."""
     recent = [w[-(n_days + 2) :] for w in windows]
-    rows = [w[w["kind"] == TOP] for w in recent]
+    rows = [w[(w["kind"] == TOP) & (w["bid"] != NO_PRICE)] for w in recent]
     stamps = [r["exchange_ns"] // DAY_NS for r in rows]
     days = np.unique(np.concatenate(stamps)) if rows else np.zeros(0, np.int64)
     days = days[-n_days:]

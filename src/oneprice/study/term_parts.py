@@ -10,16 +10,19 @@ A lot held from one mark to the next is carried up a ladder of levels, each comp
 
 Each part is the value of the lots at one level less that at the level before, each level rounded once: no part is what
 the others left. Funding, borrow and dividends of spot legs are carry; mid less fill price, fees and taxes are cost.
+A listed spread is climbed as its two contracts, one held and one owed; its fills are its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
 from oneprice.core.errors import DataError
+from oneprice.core.instruments import exact
 from oneprice.core.money import V, mul_rate_e9, mul_rate_e12
 from oneprice.core.records import (
     BORROW,
@@ -49,15 +52,24 @@ class Ladder(Protocol):
 
 
 class Trade(msgspec.Struct, frozen=True):
-    """One holding of a relation, flat to flat. `units` are ledger units by the names of PARTS; `open` at the end."""
+    """One holding of a relation, flat to flat. `open` at the end.
+
+    `by_leg` are ledger units by the names of PARTS of each leg; of a listed spread those of its two contracts and,
+    under its own name, what its fills cost.
+    """
 
     key: int
     legs: tuple[str, ...]
     first_ns: int
     last_ns: int
     fills: int
-    units: dict[str, int]
+    by_leg: dict[str, dict[str, int]]
     open: bool
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Ledger units by the names of PARTS, of all legs."""
+        return {name: sum(own[name] for own in self.by_leg.values()) for name in PARTS}
 
     @property
     def total(self) -> int:
@@ -144,19 +156,9 @@ class _Leg:
         """The last mark no later than a time (the first before any)."""
         return max(int(np.searchsorted(self.time_ns, time_ns, side="right")) - 1, 0)
 
-    def climb(self, lots: int, first: int, last: int, units: dict[str, int]) -> None:
+    def climb(self, lots: int, first: int, last: int, by_leg: dict[str, dict[str, int]]) -> None:
         """Carry `lots` from mark `first` to mark `last`, a part at a time."""
-        half = 0.5 * self.money.tick
-        for t in range(first, last):
-            base, end = int(self.mark2[t]), int(self.mark2[t + 1])
-            levels = [self.money.value(lots, base)]
-            for up in self.steps[t]:
-                known = np.isfinite(up) and (self.money.contract != INVERSE or base + up / half > 0)
-                levels.append(self.money.level(lots, base + float(up) / half) if known else levels[-1])
-            levels.append(self.money.value(lots, end))
-            carry, roll, curve = levels[1] - levels[0], levels[2] - levels[1], levels[3] - levels[2]
-            for name, value in zip(PARTS, (carry, roll, curve, levels[4] - levels[3]), strict=False):
-                units[name] += value
+        _climb(self.money, (self.mark2, self.steps), lots, (first, last), by_leg[self.symbol])
 
     def held_cash(self, lots: int, first_ns: int, last_ns: int) -> int:
         """What funding, borrow and dividends paid on lots between two receive times."""
@@ -175,8 +177,66 @@ class _Leg:
         return total
 
 
-def term_parts(run: Run, tapes: list[Tape], ladder: Ladder) -> Parts:
-    """The trades of a run, split.
+def _climb(
+    money: _Money, marks: tuple[np.ndarray, np.ndarray], lots: int, span: tuple[int, int], units: dict[str, int]
+) -> None:
+    """`lots` up the ladder of each interval from mark `span[0]` to mark `span[1]`; `marks` are (mark2, steps)."""
+    mark2, steps = marks
+    half = 0.5 * money.tick
+    for t in range(*span):
+        base, end = int(mark2[t]), int(mark2[t + 1])
+        levels = [money.value(lots, base)]
+        for up in steps[t]:
+            known = np.isfinite(up) and (money.contract != INVERSE or base + up / half > 0)
+            levels.append(money.level(lots, base + float(up) / half) if known else levels[-1])
+        levels.append(money.value(lots, end))
+        carry, roll, curve = levels[1] - levels[0], levels[2] - levels[1], levels[3] - levels[2]
+        for name, value in zip(PARTS, (carry, roll, curve, levels[4] - levels[3]), strict=False):
+            units[name] += value
+
+
+class _SpreadLeg(_Leg):
+    """A listed spread: its marks are its own, what moved them is told of its contracts (nearer, later)."""
+
+    def __init__(self, tape: Tape, row: np.void, ladder: Ladder, last2: int, contracts: tuple[Tape, Tape]) -> None:
+        super().__init__(tape, row, _Flat(), last2)
+        self.sides: list[tuple[str, int, _Money, tuple[np.ndarray, np.ndarray]]] = []
+        told = np.zeros(len(self.mark2), np.int64)
+        for sign, contract in zip((-1, 1), contracts, strict=True):
+            money, mark2 = _Money(row), self._marks(contract)
+            ticks = exact(contract.instrument.tick, "tick") / exact(tape.instrument.tick, "tick")
+            money.money_num, money.tick = int(money.money_num * ticks), float(str(contract.instrument.tick))
+            steps = ladder.steps(contract, self.time_ns, 0.5 * mark2 * money.tick)
+            self.sides.append((contract.instrument.symbol, sign, money, (mark2, steps)))
+            told += sign * int(ticks) * mark2
+        if not np.array_equal(told, self.mark2):
+            raise DataError(f"parts of {self.symbol}: its marks are not those of its contracts, one less the other")
+
+    def _marks(self, contract: Tape) -> np.ndarray:
+        """Doubled marks of a contract at the times of the spread's."""
+        rows = contract.events[(contract.events["kind"] == TOP) & (contract.events["bid"] != NO_PRICE)]
+        at = np.searchsorted(rows["exchange_ns"], self.time_ns)
+        if (at >= len(rows)).any() or (rows["exchange_ns"][np.minimum(at, len(rows) - 1)] != self.time_ns).any():
+            raise DataError(f"parts of {self.symbol}: {contract.instrument.symbol} has no price at one of its times")
+        return np.asarray(rows["bid"][at] + rows["ask"][at], np.int64)
+
+    def climb(self, lots: int, first: int, last: int, by_leg: dict[str, dict[str, int]]) -> None:
+        """Lots of the later contract up its ladder, as many of the nearer one down its own."""
+        for symbol, sign, money, marks in self.sides:
+            _climb(money, marks, sign * lots, (first, last), by_leg.setdefault(symbol, dict.fromkeys(PARTS, 0)))
+
+
+class _Flat:
+    """The ladder of what is not climbed itself."""
+
+    def steps(self, tape: Tape, time_ns: np.ndarray, price: np.ndarray) -> np.ndarray:
+        return np.zeros((max(len(time_ns) - 1, 0), 3))
+
+
+def term_parts(
+    run: Run, tapes: list[Tape], ladder: Ladder, contracts: Mapping[str, tuple[Tape, Tape]] | None = None
+) -> Parts:
+    """The trades of a run, split; `contracts` are (nearer, later) of each listed spread, by its symbol.
 
     Legs settle in one currency. Holdings of a leg belong to the relation whose order filled them (the intent's key).
     Raises DataError for a run whose legs settle in more than one currency.
@@ -185,7 +245,9 @@ def term_parts(run: Run, tapes: list[Tape], ladder: Ladder) -> Parts:
         raise DataError(f"parts: expected legs of one currency, got {', '.join(run.engine.scales.currencies)}")
     run.closes()  # marks everything
     rows = run.engine.legs()
-    legs = [_Leg(tape, rows[i], ladder, int(rows[i]["mid2_ticks"])) for i, tape in enumerate(tapes)]
+    legs = [
+        _leg_of(tape, rows[i], ladder, (contracts or {}).get(tape.instrument.symbol)) for i, tape in enumerate(tapes)
+    ]
     trades = _trades(run, legs)
     told: dict[int, int] = {}
     done = tuple(_split(trade, legs, told) for trade in trades)
@@ -193,6 +255,11 @@ def term_parts(run: Run, tapes: list[Tape], ladder: Ladder) -> Parts:
     gaps = {leg.symbol: int(booked[i]) - told.get(i, 0) for i, leg in enumerate(legs)}
     scales = run.engine.scales
     return Parts(done, gaps, scales.currencies[0], 10.0 ** -scales.scale[0])
+
+
+def _leg_of(tape: Tape, row: np.void, ladder: Ladder, contracts: tuple[Tape, Tape] | None) -> _Leg:
+    last2 = int(row["mid2_ticks"])
+    return _Leg(tape, row, ladder, last2) if contracts is None else _SpreadLeg(tape, row, ladder, last2, contracts)
 
 
 def _trades(run: Run, legs: list[_Leg]) -> list[tuple[int, list[Move]]]:
@@ -237,17 +304,19 @@ def _trades(run: Run, legs: list[_Leg]) -> list[tuple[int, list[Move]]]:
 def _split(trade: tuple[int, list[Move]], legs: list[_Leg], told: dict[int, int]) -> Trade:
     """The parts of one trade; adds each leg's units to `told`."""
     key, fills = trade
-    units = dict.fromkeys(PARTS, 0)
+    by_leg: dict[str, dict[str, int]] = {}
     names: list[str] = []
     is_open = False
     for i in sorted({f.leg for f in fills}):
-        leg, own = legs[i], dict.fromkeys(PARTS, 0)
+        leg = legs[i]
+        part: dict[str, dict[str, int]] = {leg.symbol: dict.fromkeys(PARTS, 0)}
+        own = part[leg.symbol]
         names.append(leg.symbol)
         lots, before, before_ns = 0, 0, 0
         for move in (f for f in fills if f.leg == i):
             now = leg.at(move.time_ns)
             if lots:
-                leg.climb(lots, before, now, own)
+                leg.climb(lots, before, now, part)
                 own["carry"] += leg.held_cash(lots, before_ns, move.time_ns)
             mark2 = int(leg.mark2[now])  # of all lots less those before: inverse values are rounded one by one
             gain = leg.money.value(lots + move.lots, mark2) - leg.money.value(lots, mark2)
@@ -256,11 +325,10 @@ def _split(trade: tuple[int, list[Move]], legs: list[_Leg], told: dict[int, int]
             lots, before, before_ns = lots + move.lots, now, move.time_ns
         if lots:
             is_open = True
-            leg.climb(lots, before, len(leg.mark2) - 1, own)
+            leg.climb(lots, before, len(leg.mark2) - 1, part)
             own["carry"] += leg.held_cash(lots, before_ns, 1 << 62)
             own["residual"] += leg.money.value(lots, leg.last2) - leg.money.value(lots, int(leg.mark2[-1]))
-        for name in PARTS:
-            units[name] += own[name]
-        told[i] = told.get(i, 0) + sum(own.values())
+        told[i] = told.get(i, 0) + sum(sum(units.values()) for units in part.values())
+        by_leg |= part
     times = [f.time_ns for f in fills]
-    return Trade(key, tuple(names), min(times), max(times), len(fills), units, is_open)
+    return Trade(key, tuple(names), min(times), max(times), len(fills), by_leg, is_open)

@@ -22,15 +22,17 @@ from oneprice.execution.strategy import Strategy
 from oneprice.market.chains import NO_BOUNDARY, TWO_SIDED, day_text
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread, settlement_tapes
 from oneprice.market.settlements import Settlements
+from oneprice.market.spread_tapes import SpreadMarket
 from oneprice.market.tape import Tape
 from oneprice.modes.fit import Fit
 from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.strategies.term_structure import term_structure
-from oneprice.study.term_fit import Costs, Rate, StripRules
+from oneprice.study.term_fit import LEGS, LISTED_SPREAD, Costs, Rate, StripEstimator, StripRules
 from oneprice.study.term_fitted import FittedEstimator, strip_estimator
 from oneprice.study.term_ladder import strip_ladder
+from oneprice.study.term_listed import Crossings, ListedEstimator, ListedTapes, crossings, listed_tapes
 from oneprice.study.term_parts import PARTS, Parts, Trade, term_parts
 
 FEES = Fees(maker_bp=0, taker_bp=0, per_lot="2.5")  # a contract and side: exchange and broker, assumed
@@ -52,6 +54,7 @@ class TermRun(msgspec.Struct, frozen=True, eq=False):
     word: str
     notes: tuple[str, ...]
     kind: str
+    crossings: Crossings | None = None  # of listed spreads, beside the same fills as two legs
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: figures of the run, totals by part, trades."""
@@ -65,8 +68,10 @@ class TermRun(msgspec.Struct, frozen=True, eq=False):
             "trades": len(self.parts.trades),
             "open_trades": len(self.parts.trades) - len(closed),
             "notes": list(self.notes),
-            "claim": self.tapes[0].header.claim,
-            "claim_why": self.tapes[0].header.claim_why,
+            "claim": self.tapes[-1].header.claim,
+            "claim_why": self.tapes[-1].header.claim_why,
+            "spread": self.rules.spread if self.rules else LEGS,
+            "crossings": msgspec.structs.asdict(self.crossings) if self.crossings else None,
         }
 
     def by_year(self) -> dict[int, dict[str, float]]:
@@ -97,6 +102,8 @@ class TermRun(msgspec.Struct, frozen=True, eq=False):
         for year, row in self.by_year().items():
             told = "".join(f"  {name} {row[name]:>12,.0f}" for name in (*PARTS, "total"))
             lines.append(f"  {year}  {row['trades']:>4.0f} trades{told}")
+        if self.crossings is not None:
+            lines.append(f"  {self.crossings.text(unit)}")
         if d["refused"]:
             lines.append("  refused: " + ", ".join(f"{name} {n:,}" for name, n in d["refused"].items()))
         lines += [f"  {note}" for note in self.notes[:NOTES_SHOWN]]
@@ -111,6 +118,7 @@ def replay_term(
     rules: StripRules,
     rate: Rate,
     half_spread: HalfSpread | None = None,
+    market: SpreadMarket | None = None,
     fees: Fees = FEES,
     strategy: Strategy | None = None,
     period: tuple[Any, Any] = (None, None),
@@ -128,7 +136,8 @@ def replay_term(
     panels : settlements of one root, or of all roots of a crack.
     rate : Treasury yields, used as told before each day, or a rate a year. period: first and last date.
     every_days : calendar days between fits; the first is on the first day received.
-    half_spread, fees : assumed and stated in the report.
+    half_spread, fees : of a contract, assumed and stated in the report.
+    market : of the listed spreads where `rules.spread` is "listed": its tick and its own half spread.
 
     Raises
     ------
@@ -138,15 +147,8 @@ def replay_term(
     given = [panels] if isinstance(panels, Settlements) else list(panels)
     if every_days < 1:
         raise ConfigError(f"replay: expected every_days of 1 or more, got {every_days}")
-    spread = half_spread or HalfSpread()
-    tapes, legs = [], []
-    for panel in given:
-        near = nearest(panel, rules.places + MORE_PLACES)
-        made = settlement_tapes(near, first=period[0], last=period[1], half_spread=spread, fees=fees)
-        tapes += made
-        legs += [(panel.chain, panel.chain.place(t.instrument.symbol.split(":", 1)[1])) for t in made]
-    symbols = [t.instrument.symbol for t in tapes]
-    estimator = strip_estimator(legs, symbols, rules, rate, Costs(spread, fees))
+    made = _legs_of(given, rules, rate, period, Costs(half_spread or HalfSpread(), fees), market or SpreadMarket())
+    tapes, estimator, listed = made
     first_ns = min(int(t.events["receive_ns"][0]) for t in tapes)
     run = replay(
         strategy or term_structure(slip_bp=5_000.0, slip_price=wide_price(given), participation=1.0),
@@ -160,13 +162,33 @@ def replay_term(
         out=out,
         progress=progress,
     )
-    parts = term_parts(run, tapes, strip_ladder(given, rate, rules.decay_years))
+    parts = term_parts(run, tapes, strip_ladder(given, rate, rules.decay_years), listed.contracts if listed else None)
     notes = [f"{e.symbol}: {e.reason}" for panel in given for e in panel.excluded]
     notes += [text for panel in given for text in panel.chain.notes]
     notes += [f"{text} ({n} times)" if n > 1 else text for text, n in estimator.notes.items()]
     if isinstance(estimator, FittedEstimator):
         notes = estimator.summary() + notes
-    return TermRun(run, parts, tuple(tapes), rules, word_of(given, rules), tuple(notes), rules.kind)
+    crossed = None
+    if listed is not None:
+        crossed = crossings(run, listed, half_spread or HalfSpread(), market or SpreadMarket(), fees)
+    return TermRun(run, parts, tuple(tapes), rules, word_of(given, rules), tuple(notes), rules.kind, crossed)
+
+
+def _legs_of(
+    panels: Sequence[Settlements], rules: StripRules, rate: Rate, period: tuple[Any, Any], costs: Costs,
+    market: SpreadMarket,
+) -> tuple[list[Tape], StripEstimator, ListedTapes | None]:  # fmt: skip
+    """Tapes to trade on, who makes relations of them, and the listed spreads among them."""
+    near = [nearest(panel, rules.places + MORE_PLACES) for panel in panels]
+    if rules.spread == LISTED_SPREAD:
+        listed = listed_tapes(near, period, costs.spread, market, costs.fees)
+        return list(listed.tapes), ListedEstimator(listed, rules, rate, market, costs.fees), listed
+    tapes, legs = [], []
+    for panel in near:
+        made = settlement_tapes(panel, first=period[0], last=period[1], half_spread=costs.spread, fees=costs.fees)
+        tapes += made
+        legs += [(panel.chain, panel.chain.place(t.instrument.symbol.split(":", 1)[1])) for t in made]
+    return tapes, strip_estimator(legs, [t.instrument.symbol for t in tapes], rules, rate, costs), None
 
 
 def nearest(panel: Settlements, places: int) -> Settlements:

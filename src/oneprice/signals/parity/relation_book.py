@@ -10,7 +10,7 @@ from typing import Any
 
 from oneprice.core.jit import njit
 from oneprice.features import boundary
-from oneprice.signals.parity.relations import CARRY, PERPETUAL, YEAR_NS
+from oneprice.signals.parity.relations import CARRY, LISTED, PERPETUAL, YEAR_NS
 
 
 @njit
@@ -31,6 +31,8 @@ def held(r: Any, legs: Any) -> float:
     """Units of the relation held: of the leg that holds the fewest, 0 when one holds none or the wrong side."""
     least, sign = math.inf, 0.0
     for j in range(r.n_legs):
+        if r.weight[j] == 0.0:
+            continue
         units = legs[r.leg[j]].position / r.weight[j]
         if units == 0.0 or (sign != 0.0 and units * sign < 0.0):
             return 0.0
@@ -110,11 +112,13 @@ def value(r: Any, legs: Any, side: int) -> float:
 def band(r: Any, legs: Any) -> Any:
     """(low, high) now; NaN once the last leg has expired. A price of 0 or below carries no rate."""
     near, far = legs[r.leg[0]], legs[r.leg[r.n_legs - 1]]
-    if r.kind == CARRY:
+    if r.kind == CARRY or r.kind == LISTED:
         start_ns = r.near_ns if r.near_ns > 0 else near.venue_ns
         years = (r.expiry_ns - start_ns) / YEAR_NS
         if years < 0.0 or far.venue_ns > r.expiry_ns:
             return math.nan, math.nan
+        if r.kind == LISTED:
+            return _listed_band(r, 0.5 * (near.bid + near.ask), years)
         up = math.exp(r.growth_high * years) if near.ask > 0.0 else 1.0
         high = near.ask * up + r.store * years * math.exp(max(r.growth_high, 0.0) * years) + r.cost
         down = math.exp(r.growth_low * years) if near.bid > 0.0 else 1.0
@@ -123,6 +127,19 @@ def band(r: Any, legs: Any) -> Any:
     if r.kind == PERPETUAL:
         return near.bid * r.growth_low - r.cost, near.ask * r.growth_high + r.cost
     return r.low - r.cost, r.high + r.cost
+
+
+@njit
+def _listed_band(r: Any, near: float, years: float) -> Any:
+    """(low, high) of a listed spread: the band of its later contract less the near contract's settlement.
+
+    The near contract is not crossed: the exchange books both contracts at prices that differ by the spread's.
+    """
+    up, down = 0.0, 0.0
+    if near > 0.0:
+        up, down = math.expm1(r.growth_high * years), math.expm1(r.growth_low * years)
+    high = near * up + r.store * years * math.exp(max(r.growth_high, 0.0) * years) + r.cost
+    return (near * down - r.cost if r.two_sided != 0 else boundary.NO_LOW), high
 
 
 @njit
@@ -155,6 +172,8 @@ def wanted(st: Any, legs: Any, share: float) -> float:
     if not opens:
         room = min(room, abs(have))
     for j in range(r.n_legs):
+        if r.weight[j] == 0.0:
+            continue
         v = legs[r.leg[j]]
         size = abs(r.weight[j])
         shown = v.ask_qty if need * r.weight[j] > 0.0 else v.bid_qty
@@ -198,6 +217,18 @@ def take_relations(m: Any, legs: Any) -> None:
         copy_relation(st.now, new)
         st.outside.side = st.outside.run = st.outside.leaning = 0
         st.side, st.live, st.excess = 0, 1, 0.0
+
+
+@njit
+def rests(book: Any, legs: Any) -> bool:
+    """Only listed spreads are in the book and no order of one works: what was asked for is done with."""
+    n, busy = 0, 0
+    for k in range(len(book)):
+        r = book[k].now
+        if r.id != 0:
+            n += 1 if r.kind == LISTED else 0
+            busy += 1 if r.kind != LISTED or working(r, legs) else 0
+    return n > 0 and busy == 0
 
 
 @njit

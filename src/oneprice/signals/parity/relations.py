@@ -3,6 +3,7 @@
     carry      value F (the last leg), band [S_b e^(g_l T) - c, (S_a + u T) e^(g_h T) + c] around the first leg S
     perpetual  value F, band [S_b k_l, S_a k_h]: the ratios at which funding pays for carrying
     spread     value sum w_i P_i, band as fitted: calendar spreads, butterflies, cracks
+    listed     value of a listed spread (the last leg), band of carry less the near contract, which is only looked at
 
 T runs from the date of the first leg (0: now, it is a spot) to the expiry of the last. Buying one unit of a relation
 buys w_i units of leg i; a carry or perpetual has w = (-1, 1): below its band the future is bought and the spot sold. No
@@ -24,8 +25,9 @@ from oneprice.core.records import record
 from oneprice.features import boundary
 
 N_RELATIONS, N_RELATION_LEGS = 12, 4
-CARRY, PERPETUAL, SPREAD = 0, 1, 2
-KINDS = ("carry", "perpetual", "spread")
+CARRY, PERPETUAL, SPREAD, LISTED = 0, 1, 2, 3
+KINDS = ("carry", "perpetual", "spread", "listed")
+ONE_LEG = (0.0, 1.0)  # weights of a listed spread: a leg of weight 0 is looked at and never traded
 YEAR_NS = 365 * 86_400 * 10**9
 
 RELATION = record(
@@ -90,11 +92,17 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         n = len(self.symbols)
         if not 2 <= n <= N_RELATION_LEGS or len(set(self.symbols)) != n:
             raise ConfigError(f"{where}: expected 2 to {N_RELATION_LEGS} different symbols, got {list(self.symbols)}")
-        if len(self.weights) != n or not all(math.isfinite(w) and w != 0 for w in self.weights):
+        if self.kind == "listed" and self.weights != ONE_LEG:
+            raise ConfigError(f"{where}: a listed spread is bought as (0, 1), got weights {self.weights}")
+        traded = self.weights[1:] if self.kind == "listed" else self.weights
+        if len(self.weights) != n or not all(math.isfinite(w) and w != 0 for w in traded):
             raise ConfigError(f"{where}: expected a finite weight other than 0 a leg, got {self.weights}")
-        if self.kind != "spread" and self.weights != (-1.0, 1.0):
+        if self.kind in ("carry", "perpetual") and self.weights != (-1.0, 1.0):
             raise ConfigError(f"{where}: a {self.kind} is bought as (-1, 1), got weights {self.weights}")
-        if self.kind == "carry" and not (self.growth_low <= self.growth_high and self.expiry_ns > self.near_ns >= 0):
+        if self.kind == "listed" and not self.near_ns > 0:
+            raise ConfigError(f"{where}: expected near_ns, the last trade of the near contract, got {self.near_ns}")
+        dated = self.growth_low <= self.growth_high and self.expiry_ns > self.near_ns >= 0
+        if self.kind in ("carry", "listed") and not dated:
             raise ConfigError(f"{where}: expected growth_low <= growth_high and an expiry after the first leg's date")
         if self.kind == "perpetual" and not 0 < self.growth_low <= self.growth_high:
             raise ConfigError(f"{where}: expected ratios 0 < growth_low <= growth_high")
