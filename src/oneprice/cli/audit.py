@@ -44,6 +44,10 @@ def audit(
     rate: term.RATE = None,
     storage: term.STORAGE = None,
     lease: term.LEASE = 0.0,
+    dividends: term.DIVIDENDS = None,
+    margin: term.MARGIN = 0.0,
+    margin_rate: term.MARGIN_RATE = 0.0,
+    tax: term.TAX = 0.0,
     spreads_bp: term.SPREADS = "50,25",
     places: term.PLACES = 36,
     boundary: term.BOUNDARY = None,
@@ -77,12 +81,15 @@ def audit(
     Example: oneprice audit dflong.parquet --family term --root NG --rates treasury.csv --storage 0.05 --day 2020-04-20
 
     Example: oneprice audit gold.parquet --family term --root GC --rate 0.001 --json
+
+    Example: oneprice audit index.parquet --family term --root ES --boundary two_sided --rates treasury.csv
+    --dividends paid.csv --margin 0.06 --margin-rate 0.02
     """
     if term.is_term(family):
         term.audit_term(
             data, root=root, expiry=expiry, rates=rates, rate=rate, storage=storage, lease=lease, spreads=spreads_bp,
             places=places, boundary=boundary, confirm=confirm, observed=observed, fee_bp=fee_bp, day=day, page=page,
-            as_json=as_json,
+            dividends=dividends, margin=margin, margin_rate=margin_rate, tax=tax, as_json=as_json,
         )  # fmt: skip
         return
     if fills:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oneprice.cli.common import print_json, progress
+from oneprice.cli.common import page_told, print_json, progress
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 
 FAMILY = Annotated[str, typer.Option("--family", help="gaps (of tapes) or term (bands of carry, of a file).")]
@@ -22,6 +22,13 @@ RATE = Annotated[float | None, typer.Option(help="Term: one rate for all days, a
 STORAGE = Annotated[float | None, typer.Option(help="Term: storage, money a unit and month. None: assumed by root.")]
 LEASE = Annotated[float, typer.Option(help="Term: fee of borrowing the asset, a share a year.")]
 SPREADS = Annotated[str, typer.Option("--spreads-bp", help="Term: BORROW,LEND, above and below the curve.")]
+DIVIDENDS = Annotated[
+    list[str] | None,
+    typer.Option("--dividends", help="Term: file of cash dividends (date, amount, series), or DATE=AMOUNT; repeat."),
+]
+MARGIN = Annotated[float, typer.Option(help="Term: initial margin of a future, a share of its price.")]
+MARGIN_RATE = Annotated[float, typer.Option("--margin-rate", help="Term: what posting the margin costs, a year.")]
+TAX = Annotated[float, typer.Option(help="Term: tax on what is bought and delivered, a share.")]
 PLACES = Annotated[int, typer.Option(help="Term: contracts from the front.")]
 BOUNDARY = Annotated[str | None, typer.Option(help="Term: two_sided, upper or none. None: that of the root.")]
 CONFIRM = Annotated[int, typer.Option(help="Term: rows outside in a row before it counts.")]
@@ -41,65 +48,90 @@ def is_term(family: str) -> bool:
 
 def audit_term(
     data: str, *, root: str | None, expiry: Path | None, rates: list[str] | None, places: int, boundary: str | None,
-    fee_bp: float | None, day: str | None, page: Path | None, as_json: bool, **words: Any,
+    fee_bp: float | None, dividends: list[str] | None, day: str | None, page: Path | None, as_json: bool, **words: Any,
 ) -> None:  # fmt: skip
     """Audit a file and print what was found; `words` are fields of CarryTerms."""
     from oneprice.study.term_audit import CarryTerms
+    from oneprice.study.term_audit_text import text
 
     borrow, lend = _spreads(words.pop("spreads"))
     terms = CarryTerms(borrow_bp=borrow, lend_bp=lend, **words)
+    written = page_told(page) if page is not None else ""
     with progress("audit", quiet=as_json) as tick:
         tick(0, 0)
-        found = _audited(data, terms, root, expiry, rates, places, boundary, fee_bp)
-    if day is not None:
-        found.row_of(day)
+        found = _audited(data, terms, root, expiry, rates, places, boundary, fee_bp, dividends)
+    row = found.row_of(day) if day is not None else None
     if page is not None:
         from oneprice.dashboard.term_page import write_term_page
 
         write_term_page(found, page, day=day)
     if as_json:
-        more = {"day": found.day_rows(found.row_of(day))} if day is not None else {}
+        more = {"day": found.day_rows(row), "day_parts": found.part_rows(row)} if row is not None else {}
         print_json(found.to_dict() | more)
         return
-    typer.echo(str(found))
+    typer.echo(text(found, row))
     if page is not None:
-        typer.echo(f"\nwrote {page}")
+        typer.echo(f"\n{written}")
 
 
 def _audited(
     data: str, terms: Any, root: str | None, expiry: Path | None, rates: list[str] | None, places: int,
-    boundary: str | None, fee_bp: float | None,
+    boundary: str | None, fee_bp: float | None, dividends: list[str] | None,
 ) -> Any:  # fmt: skip
     """The audit of whatever the file is."""
     from oneprice.study import term_audit_sources as sources
-    from oneprice.study.term_audit import audit_strip
     from oneprice.study.term_audit_other import audit_perpetuals, audit_yields
 
     path, about = _file(data)
     kind = "yields" if data == f"pack:{PACK_YIELDS}" else sources.layout_of(path)
-    if kind == "yields":
-        return audit_yields(_treasury([str(path)]), terms)
-    if kind == "perpetuals":
+    if kind in ("yields", "perpetuals"):
+        if dividends or terms.tax or (kind == "yields" and terms.margin):
+            raise ConfigError(f"{path.name} holds {kind}: expected no --dividends, --tax" + (
+                " or --margin: a yield is not carried" if kind == "yields" else ": a perpetual has no delivery"
+            ))  # fmt: skip
+        if kind == "yields":
+            return audit_yields(_treasury([str(path)]), terms)
         return audit_perpetuals(path, terms, **({} if fee_bp is None else {"fee_bp": fee_bp}))
     if fee_bp:
-        raise ConfigError("--fee-bp: expected with perpetuals; futures charge a fee a contract: widen --open instead")
-    if terms.rate is None and not (rates or about):
-        raise ConfigError("carrying needs rates: write --rates FILE (Treasury yields by day) or --rate 0.03")
-    yields = _treasury(rates or ([f"pack:{PACK_YIELDS}"] if about else [])) if terms.rate is None else None
+        raise ConfigError("--fee-bp: expected with perpetuals; a fee of futures is money a contract, left out here")
+    panel = _panel(path, kind, about, root, expiry, places, boundary)
+    return _carried(panel, terms, rates or ([f"pack:{PACK_YIELDS}"] if about else []), dividends)
+
+
+def _panel(
+    path: Path, kind: str, about: dict[str, str], root: str | None, expiry: Path | None, places: int,
+    boundary: str | None,
+) -> Any:  # fmt: skip
+    """Rows by place of a file of futures."""
+    from oneprice.study import term_audit_sources as sources
+
     if kind == "vix":
         if root not in (None, "VX"):
-            raise unknown_name(f"root in {path.name}", root, ["VX"])
-        return audit_strip(sources.vix_of(path, places=min(places, 9)), terms, yields)
+            raise unknown_name(f"root in {path.name}", str(root), ["VX"])
+        if boundary not in (None, "none"):
+            raise ConfigError(f"--boundary {boundary}: VIX futures have none: the index cannot be stored or lent")
+        return sources.vix_of(path, places=min(places, 9))
     if kind == "quotes":
-        return audit_strip(sources.quotes_of(path, root=root, boundary=boundary), terms, yields)
+        return sources.quotes_of(path, root=root, boundary=boundary)
     if root is None:
         raise ConfigError(f"--root: expected one of {', '.join(sources.roots_of(path))}, got none")
     if about and expiry is None:
         from oneprice.market.packs import table
 
         expiry = table(PACK_EXPIRIES)
-    panel = sources.strip_of(path, expiry, root, places=places, boundary=boundary, about=about)
-    return audit_strip(panel, terms, yields)
+    return sources.strip_of(path, expiry, root, places=places, boundary=boundary, about=about)
+
+
+def _carried(panel: Any, terms: Any, rates: list[str], dividends: list[str] | None) -> Any:
+    """The audit of a panel of futures; what has no boundary needs no rates."""
+    from oneprice.study.term_audit import audit_strip
+    from oneprice.study.term_audit_cash import read_dividends
+
+    needed = panel.boundary != "none" and terms.rate is None
+    if needed and not rates:
+        raise ConfigError("carrying needs rates: write --rates FILE (Treasury yields by day) or --rate 0.03")
+    paid = read_dividends(dividends, panel.label.split()[0]) if dividends else None
+    return audit_strip(panel, terms, _treasury(rates) if needed else None, dividends=paid)
 
 
 def _file(data: str) -> tuple[Path, dict[str, str]]:

@@ -172,6 +172,20 @@ def grid(values: list[str] | None, *, what: str) -> dict[str, list[Any]]:
     return out
 
 
+def page_told(path: Path, *, what: str = "--page") -> str:
+    """What to say once a page is written to `path`; the page's writer makes a missing folder.
+
+    Raises ConfigError before any work is done where no file can be: the path is a folder, or a file is in its way.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{what}: expected a file such as {path / 'page.html'}, got the folder {path}")
+    above = next((p for p in path.parents if p.exists()), Path("."))
+    if not above.is_dir():
+        raise ConfigError(f"{what}: expected a folder above {path}, but {above} is a file: choose another place")
+    new = "" if path.parent.is_dir() else f" (made the folder {path.parent})"
+    return f"wrote {path}{new}"
+
+
 def floats(text: str, *, what: str) -> list[float]:
     """`"0,1,10"` as `[0.0, 1.0, 10.0]`."""
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oneprice.cli.common import print_json
+from oneprice.cli.common import page_told, print_json
 from oneprice.core.errors import ConfigError
 
 METHOD = Annotated[str, typer.Option(help="Curve: svensson, nelson_siegel, diebold_li or bootstrap.")]
@@ -26,6 +26,7 @@ def fit_curve(
 
     if path is None:
         raise ConfigError("fit curve: expected a file (CSV of yields by day, or of tenor,rate,kind), got none")
+    told = [page_told(p, what=name) for p, name in ((out, "--out"), (page, "--page")) if p is not None]
     model = study.fit_curve(study.read_given(path, day=day, convention=convention), method)
     if page is not None:
         from oneprice.dashboard.curve_page import write_curve_page
@@ -37,6 +38,5 @@ def fit_curve(
         print_json(model.to_dict())
         return
     typer.echo(str(model))
-    for written in (out, page):
-        if written is not None:
-            typer.echo(f"wrote {written}")
+    for line in told:
+        typer.echo(line)

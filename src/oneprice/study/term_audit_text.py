@@ -105,4 +105,4 @@ def _share(value: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "–"
+    return f"{value + 0.0:.4g}" if math.isfinite(value) else "–"  # no -0
