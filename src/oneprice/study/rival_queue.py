@@ -30,9 +30,8 @@ def rival_scores(tape: Tape, probes: np.ndarray, *, models: tuple[str, ...] = RI
             raise unknown_name("queue model of hftbacktest", name, list(RIVALS))
     slices = rows_of_probes(tape, probes)
     one = tape.instrument
-    true_ns = np.where(
-        (probes["first_fill_ns"] > 0) & (probes["first_fill_ns"] <= probes["end_ns"]), probes["end_ns"], 0
-    )
+    first = probes["first_fill_ns"]  # what is sent is one lot, whole with its first fill
+    true_ns = np.where((first > 0) & (first <= probes["end_ns"]), first, 0)
     out = []
     for name in models:
         got = np.zeros((len(probes), 2))
