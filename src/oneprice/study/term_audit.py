@@ -356,8 +356,8 @@ def _notes(panel: Panel, out: np.ndarray) -> tuple[str, ...]:
         )
     if panel.boundary == NO_BOUNDARY:
         notes.append(
-            "no boundary: what cannot be stored or lent cannot be bought today and delivered later, so no rate is needed "
-            "and nothing can lie outside; the roll of the curve is all there is to report"
+            "no boundary: what cannot be stored or lent cannot be bought today and delivered later, so no rate is "
+            "needed and nothing can lie outside; the roll of the curve is all there is to report"
         )
     return tuple(notes)
 

@@ -2,13 +2,15 @@
 
 Contract j is bounded by every earlier contract i within `reach` places, each carried from its own expiry to that of j:
 
-    high_j = min_i  a_i e^(g + (b + u - y) dT) + s dT + c_i + c_j + e |a_i| dT
-    low_j  = max_i  b_i e^(g - (l + f + y) dT) - c_i - c_j - e |b_i| dT
+    high_j = min_i  (a_i + x |a_i| - D_b) e^(g + (b + u - y) dT) + s dT + c_i + c_j + |a_i| (e dT + m (T_i + T_j))
+    low_j  = max_i  (b_i - x |b_i| - D_l) e^(g - (l + f + y) dT) - c_i - c_j - |b_i| (e dT + m (T_i + T_j))
 
 g = ln P(T_i) - ln P(T_j) of the zero curve, a, b ask and bid of contract i, b, l what borrowing costs above and lending
 earns below the curve, u, s storage as a rate and as money, y yield of the asset, f fee of borrowing it, c what one
-crossing of a contract costs, e the error of the fitted curve (a rate). Where the near price is not above 0 nothing
-grows, and the bound is storage and cost alone. Source: Hull, Options, Futures and Other Derivatives, ch. 5.
+crossing of a contract costs, e the error of the fitted curve (a rate), x a tax, m the margin posted for a future times
+what posting it costs a year, D what goes ex between the two expiries, valued at the near one on the curve and the
+spread of the side. Where the near price is not above 0 nothing grows, and the bound is storage and cost alone.
+Source: Hull, Options, Futures and Other Derivatives, ch. 5.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from oneprice.features import boundary
 
 BORROW, LEND, STORAGE_RATE, STORAGE, YIELD, FEE, BOUND, REACH, TAX, MARGIN = range(10)  # places in `terms`
 N_TERMS = 10
-AT, TAU, G, X, GROWTH, OWED_HIGH, OWED_LOW, NEAR, TAU_NEAR, G_NEAR, MID, CROSSED, HELD, ERROR = range(14)  # rows of the work space
-N_WORK = 14
-BLOCK = 16  # rows at a time: their work space stays in the nearest cache
+N_WORK = 14  # rows of the work space of a block
+AT, TAU, G, X, GROWTH, OWED_HIGH, OWED_LOW, NEAR, TAU_NEAR, G_NEAR, MID, CROSSED, HELD, ERROR = range(N_WORK)
+BLOCK = 16  # rows at a time: their work space stays near the processor
 TWO_SIDED, UPPER, NEITHER = 0.0, 1.0, 2.0  # of terms[BOUND]
 LOW, HIGH, OUTSIDE, IMPLIED, MONEY, RATE = range(6)  # planes of what comes out
 N_OUT = 6

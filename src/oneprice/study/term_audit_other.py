@@ -81,7 +81,7 @@ def audit_perpetuals(
         f"{t.lend_bp:g} bp below it to borrow and lend",
         "fee of borrowing the coin": f"{t.lease:g} a year, stated",
         "funding": f"the premium is paid {fundings_a_day:g} times a day (k = {a_year:g} a year), caps left out",
-        "margin": f"{100 * t.margin:g} % of the price at {t.margin_rate:g} a year, stated" if t.margin else "none stated",
+        "margin": f"{100 * t.margin:g} % at {t.margin_rate:g} a year, stated" if t.margin else "none stated",
         "crossing": f"four trades of {fee_bp:g} bp over {hold_days:g} days: nothing says when the gap closes",
     }
     return finish(panel, t, out, implied, inputs, panel.excluded)
