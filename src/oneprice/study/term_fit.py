@@ -71,7 +71,7 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     fit_days: int = 500
     errors: float = 2.0  # half width of a fitted band, standard errors of the residual
     spacing: int = 1  # places between the legs of a package
-    false_share: float = 0.1  # of packages admitted at a refit that do not revert
+    false_share: float = 0.1  # of packages admitted at a refit that do not revert; 1: no test refuses any
     half_life_days: float = 30.0  # the slowest residual that is waited for
 
     def __post_init__(self) -> None:
@@ -95,8 +95,8 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ConfigError(f"strip rules: expected {name} of 0 or more, got {value}")
         if not 0.5 < self.quantile < 1:
             raise ConfigError(f"strip rules: expected a quantile between 0.5 and 1, got {self.quantile}")
-        if not 0 < self.false_share < 1:
-            raise ConfigError(f"strip rules: expected a false_share between 0 and 1, got {self.false_share}")
+        if not 0 < self.false_share <= 1:
+            raise ConfigError(f"strip rules: expected a false_share above 0 and up to 1, got {self.false_share}")
         if not self.crack_low <= self.crack_high:
             raise ConfigError(
                 f"strip rules: expected crack_low <= crack_high, got {self.crack_low} and {self.crack_high}"

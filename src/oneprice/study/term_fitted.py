@@ -30,7 +30,7 @@ from oneprice.signals.parity.relations import N_RELATIONS, Relation
 from oneprice.signals.state_space.refit import FRESH
 from oneprice.study.term_fit import StripEstimator, last_prices, leave_day, panel_of
 from oneprice.study.term_fitted_admit import LENGTHS, Reversion, admit, reversion
-from oneprice.study.term_fitted_fair import FACTORS, ByPlace, Factors, Fair, by_place, fair_values, fitted
+from oneprice.study.term_fitted_fair import FACTORS, ByPlace, Factors, Fair, by_place, fair_values, fitted, shaped
 from oneprice.study.term_fitted_package import Package, neutral_package
 
 BEHIND = 3  # places behind those traded, in the model and for the histories
@@ -96,6 +96,7 @@ class FittedEstimator(StripEstimator):
             self._note(f"{chain.root}: {low} prices of 0 or below in the rows of a fit have no log: left out")
         try:
             model, won = fitted(self.rules.model, strip, before.model if before else None, FRESH)
+            model = shaped(model, strip)
         except DataError as error:
             self._note(f"{chain.root}: no fit: {error}")
             return None
@@ -108,7 +109,8 @@ class FittedEstimator(StripEstimator):
                 self._note(f"{chain.root}: loads without a neutral direction: no package")
                 continue
             off = residual_of(strip, fair, places, self._weights(package))[-LENGTHS[-1] :]
-            tried.append((tuple(places), package, reversion(off, [self._symbol(chain, p) for p in places])))
+            if np.isfinite(off).sum() >= LENGTHS[0]:
+                tried.append((tuple(places), package, reversion(off, [self._symbol(chain, p) for p in places])))
         tested = admit(
             [t for _, _, t in tried], false_share=self.rules.false_share, most_half_life_days=self.rules.half_life_days
         )

@@ -48,6 +48,7 @@ class Factors(msgspec.Struct, frozen=True, eq=False):
     noise: np.ndarray  # float64[P], standard deviation of a log price
     step: np.ndarray  # float64[m, 2m + 1] a day: c, G, W
     smith: SchwartzSmith | None = None
+    shape: tuple[np.ndarray, np.ndarray] = (np.zeros(1), np.zeros(1))  # years and mean residual of a log price there
 
     @property
     def shock(self) -> np.ndarray:
@@ -57,8 +58,8 @@ class Factors(msgspec.Struct, frozen=True, eq=False):
 
 
 class Fair(msgspec.Struct, frozen=True, eq=False):
-    """What a model says of each day. `value` float64[T, P] in money, given the prices up to that day; `loads`
-    float64[P, m] and `error` float64[P] (standard error of a log price off its value) of the last day."""
+    """What a model says of each day. `value` float64[T, P] in money, given the prices up to that day and the shape;
+    `loads` float64[P, m] and `error` float64[P] (standard error of a log price off its value) of the last day."""
 
     value: np.ndarray
     loads: np.ndarray
@@ -79,6 +80,19 @@ def by_place(chain: Chain, columns: np.ndarray, days: np.ndarray, price: np.ndar
     seen = np.where(where >= 0, np.take_along_axis(price, np.where(where >= 0, where, 0), axis=1), np.nan)
     years = (ends[np.where(inside, at, 0)] - days[:, None]) / 365.0
     return ByPlace(days, seen, np.where(inside, years, 0.0), np.where(inside, at, -1))
+
+
+def shaped(model: Factors, strip: ByPlace) -> Factors:
+    """The model with what it has had wrong at each time to delivery: mean log residual a place, joined by lines.
+
+    Two factors bend one way only; without this a contract's residual drifts as it comes nearer.
+    """
+    fair = fair_values(model, strip)
+    off = np.log(np.where(strip.price > 0, strip.price, np.nan) / fair.value)
+    seen = np.isfinite(off)
+    n = np.maximum(seen.sum(axis=0), 1)
+    mean = np.where(seen, off, 0.0).sum(axis=0) / n
+    return msgspec.structs.replace(model, shape=(np.where(seen, strip.years, 0.0).sum(axis=0) / n, mean))
 
 
 def fitted(name: str, strip: ByPlace, previous: Factors | None, fresh: tuple[float, ...]) -> tuple[Factors, str]:
@@ -138,7 +152,7 @@ def fair_values(model: Factors, strip: ByPlace) -> Fair:
         start = np.column_stack([model.step[:, 0] / (1.0 - np.diag(model.step[:, 1:4])), np.eye(3)])
     h, start = model.noise**2, np.ascontiguousarray(start)
     run = filtered(log, np.ascontiguousarray(z), d, h, model.step, start)
-    value = np.exp(d + np.einsum("tpm,tm->tp", z, run.states))
+    value = np.exp(d + np.einsum("tpm,tm->tp", z, run.states) + np.interp(years, *model.shape))
     p_last = np.empty((m, m))
     state_variance(log, np.ascontiguousarray(z), h, model.step, start, p_last)
     error = np.sqrt(h + np.einsum("pi,ij,pj->p", z[-1], p_last, z[-1]))

@@ -18,23 +18,22 @@ import msgspec
 import numpy as np
 
 from oneprice.core.errors import ConfigError
-from oneprice.signals.state_space.filter import loglik_kernel
 from oneprice.signals.state_space.schwartz_smith import (
     LEAST_NOISE,
     NAMES,
     WEEK_YEARS,
     SchwartzSmith,
-    arrays,
     readings,
     start_of,
 )
+from oneprice.signals.state_space.score import N_SHAPE, score_kernel
 
 # kappa, sigma_chi, lambda_chi, mu, sigma_xi, mu_star, rho: as searched (logs, plain numbers, atanh)
 LOW = (math.log(0.1), math.log(0.01), -2.0, -2.0, math.log(0.01), -2.0, math.atanh(-0.99))
 HIGH = (math.log(12.0), math.log(3.0), 2.0, 2.0, math.log(3.0), 2.0, math.atanh(0.99))
 NOISE_LOW, NOISE_HIGH = math.log(2.0 * LEAST_NOISE), math.log(1.0)
 FRESH = (0.3, 1.0, 3.0)  # speeds of reversion, a year
-TRIAL, FULL = 25, 250  # steps of the search
+TRIAL, FULL = 60, 400  # steps of the search
 FINISHED = 2  # starts that are searched to the end
 BLAND = 0.02  # noise of a fresh start
 
@@ -126,18 +125,23 @@ def _natural(theta: np.ndarray) -> np.ndarray:
 
 def _model(theta: np.ndarray) -> SchwartzSmith:
     values = dict(zip(NAMES, _natural(theta).tolist(), strict=True))
-    return SchwartzSmith(**values, noise=tuple(np.exp(theta[7:]).tolist()))
+    return SchwartzSmith(**values, noise=tuple(np.exp(theta[N_SHAPE:]).tolist()))
 
 
-def loss_of(y: np.ndarray, t: np.ndarray, dt_years: float) -> Callable[[np.ndarray], float]:
-    """Less the log-likelihood a reading, of searched numbers: y, t float64[T, n]; 1e12 where there is none."""
-    z, d, step, dates = np.empty((*t.shape, 2)), np.empty(t.shape), np.empty((2, 5)), np.empty(len(y))
-    start, n = start_of(y), max(int(np.isfinite(y).sum()), 1)
+def loss_of(y: np.ndarray, t: np.ndarray, dt_years: float) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Less the log-likelihood a reading, and its gradient, of searched numbers: y, t float64[T, n]."""
+    start, n = np.ascontiguousarray(start_of(y)), max(int(np.isfinite(y).sum()), 1)
+    score = np.empty(N_SHAPE + y.shape[1])
 
-    def loss(theta: np.ndarray) -> float:
-        arrays(_natural(theta), t, dt_years, z, d, step)
-        value = float(loglik_kernel(y, z, d, np.exp(2.0 * theta[7:]), step, start, dates))
-        return -value / n if math.isfinite(value) else 1e12
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        p = _natural(theta)
+        value = float(score_kernel(y, t, p, np.exp(2.0 * theta[N_SHAPE:]), dt_years, start, score))
+        if not (math.isfinite(value) and np.isfinite(score).all()):
+            return 1e12, np.zeros(len(theta))
+        slope = score / -n
+        slope[[0, 1, 4]] *= p[[0, 1, 4]]  # searched as logs
+        slope[6] *= 1.0 - p[6] ** 2
+        return -value / n, slope
 
     return loss
 
@@ -146,7 +150,7 @@ def _search(loss: Any, first: np.ndarray, bounds: tuple[np.ndarray, np.ndarray],
     from scipy.optimize import minimize
 
     found = minimize(
-        loss, first, method="L-BFGS-B", bounds=np.column_stack(bounds),
-        options={"maxiter": steps, "maxfun": 40 * steps, "ftol": 1e-12, "gtol": 1e-7, "maxcor": 20},
+        loss, first, method="L-BFGS-B", jac=True, bounds=np.column_stack(bounds),
+        options={"maxiter": steps, "maxfun": 4 * steps, "ftol": 1e-11, "gtol": 1e-6, "maxcor": 20},
     )  # fmt: skip
     return found.x, float(found.fun)
