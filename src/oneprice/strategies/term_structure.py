@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.records import MODEL, N_INTENTS
+from oneprice.core.records import BAR, FILL, MODEL, N_INTENTS
 from oneprice.execution.intents import cancel_all, package_begin, package_leg, target
 from oneprice.execution.strategy import strategy
 from oneprice.signals.parity.relation_book import (
@@ -41,6 +41,8 @@ def term_structure(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
         take_relations(m, legs)
         if event.kind == MODEL and rests(m.book, legs):
             cancel_all(orders)  # forgets the targets of spreads that are gone: there is room for 128
+    if event.kind > BAR and event.kind != FILL:
+        return  # an order that found no quote is asked for again at the next quote, not as it is answered
     for k in range(N_RELATIONS):
         st = m.book[k]
         r = st.now
