@@ -32,6 +32,7 @@ BLOCK = 16  # rows at a time: their work space stays near the processor
 TWO_SIDED, UPPER, NEITHER = 0.0, 1.0, 2.0  # of terms[BOUND]
 LOW, HIGH, OUTSIDE, IMPLIED, MONEY, RATE = range(6)  # planes of what comes out
 N_OUT = 6
+A_MONTH = 1.0 / 12.0
 SMALL = 0.05  # up to which the series are exact to rounding
 NO_CASH = np.empty((2, 0, 0))
 ROOM = 4_096  # episodes before a second pass
@@ -85,30 +86,30 @@ def log_rows(near: Any, far: Any, out: Any) -> None:
         wide += 1 if abs(s) > SMALL else 0
     if wide > 0:
         for i in range(len(near)):
-            if near[i] > 0.0 and far[i] > 0.0:
+            if abs(out[i]) > 2.0 * SMALL:
                 out[i] = math.log(far[i] / near[i])
 
 
 @njit
-def log_discounts(years: Any, grid: Any, logs: Any, out: Any) -> None:
+def log_discounts(years: Any, grid: Any, logs: Any, bend: Any, out: Any) -> None:
     """ln P at each of `years` float64[N] into `out`, NaN for years below 0: linear between the nodes, the rate flat
     before the first and behind the last. Such a line is a ray from 0 and a bend at each node, so that no contract has
-    to look for its node.
+    to look for its node; two bends are taken at a time. bend float64[K + 1] is work space.
     """
     n = len(grid)
-    slope, longest = logs[0] / grid[0], 0.0
+    slope = logs[0] / grid[0]
     for j in range(len(out)):
         out[j] = slope * years[j] if years[j] >= 0.0 else math.nan
-        longest = years[j] if years[j] > longest else longest
+    bend[n] = 0.0
     for k in range(n):
-        if grid[k] >= longest:
-            break
         behind = (logs[k + 1] - logs[k]) / (grid[k + 1] - grid[k]) if k + 1 < n else logs[k] / grid[k]
-        bend, node = behind - slope, grid[k]
+        bend[k] = behind - slope
         slope = behind
+    for k in range(0, n, 2):
+        one, two, first, second = bend[k], bend[k + 1], grid[k], grid[min(k + 1, n - 1)]
         for j in range(len(out)):
-            x = years[j] - node
-            out[j] += bend * (x if x > 0.0 else 0.0)
+            x, y = years[j] - first, years[j] - second
+            out[j] += one * (x if x > 0.0 else 0.0) + two * (y if y > 0.0 else 0.0)
 
 
 @njit
@@ -128,14 +129,14 @@ def bounds(price: Any, years: Any, cost: Any, grid: Any, logs: Any, terms: Any, 
     """
     k, n_rows = len(grid), len(logs)
     n = len(years) // n_rows
-    work = np.zeros((N_WORK, BLOCK * n))
+    work, bend = np.zeros((N_WORK, BLOCK * n)), np.empty(k + 1)
     reach, paid = min(int(terms[REACH]), n - 1), cash.shape[1] > 0
     for first in range(0, n_rows, BLOCK):
         last = min(first + BLOCK, n_rows)
         start, stop = first * n, last * n
         for t in range(first, last):
             at = (t - first) * n
-            log_discounts(years[t * n : t * n + n], grid, logs[t, :k], work[AT, at : at + n])
+            log_discounts(years[t * n : t * n + n], grid, logs[t, :k], bend, work[AT, at : at + n])
             work[ERROR, at : at + n] = logs[t, k]
         bid, ask, when = price[0, start:stop], price[1, start:stop], years[start:stop]
         low, high = out[LOW, start:stop], out[HIGH, start:stop]
@@ -160,8 +161,8 @@ def stretch(bid: Any, ask: Any, years: Any, n: int, apart: int, work: Any) -> No
     """
     m = len(bid) - apart
     far, near_at, far_at = years[apart:], work[AT, :m], work[AT, apart:]
-    tau, g, keep = work[TAU, :m], work[G, :m], work[NEAR, apart:]
-    keep_tau, keep_g = work[TAU_NEAR, apart:], work[G_NEAR, apart:]
+    tau, g, keep = work[TAU, :m], work[G, :m], work[NEAR, apart : apart + m]
+    keep_tau, keep_g = work[TAU_NEAR, apart : apart + m], work[G_NEAR, apart : apart + m]
     for i in range(m):
         x = far[i] - years[i]
         tau[i] = x if x > 0.0 else math.nan
@@ -169,10 +170,13 @@ def stretch(bid: Any, ask: Any, years: Any, n: int, apart: int, work: Any) -> No
         tau[end - apart : end] = math.nan
     for i in range(m):
         g[i] = near_at[i] - far_at[i] + 0.0 * tau[i]
-    for i in range(m):
-        keep_tau[i] = tau[i] if math.isnan(keep[i]) else keep_tau[i]
-    for i in range(m):
-        keep_g[i] = g[i] if math.isnan(keep[i]) else keep_g[i]
+    if apart == 1:
+        keep_tau[:], keep_g[:] = tau, g
+    else:
+        for i in range(m):
+            keep_tau[i] = tau[i] if math.isnan(keep[i]) else keep_tau[i]
+        for i in range(m):
+            keep_g[i] = g[i] if math.isnan(keep[i]) else keep_g[i]
     for i in range(m):
         keep[i] = 0.5 * (bid[i] + ask[i]) + 0.0 * g[i] if math.isnan(keep[i]) else keep[i]
 
@@ -265,7 +269,7 @@ def imply(work: Any, implied: Any, money: Any, rate: Any) -> None:
     for j in range(m):
         rate[j] = g[j] * tau[j]
     for j in range(m):
-        money[j] = (mid[j] - near[j] * (growth[j] if near[j] > 0.0 else 1.0)) * (tau[j] / 12.0)
+        money[j] = (mid[j] - near[j] * (growth[j] if near[j] > 0.0 else 1.0)) * (tau[j] * A_MONTH)
     for j in range(m):
         implied[j] = (log[j] - g[j]) * tau[j]
 
@@ -321,7 +325,7 @@ def episodes_kernel(side: Any, key: Any, outside: Any, depth: Any, gap: int, ope
             if c < 0:
                 continue
             if side[t, j] == 0:
-                if not math.isnan(outside[t, j]):
+                if open_at[c, 0] >= 0 and not math.isnan(outside[t, j]):
                     open_at[c, 0] = -1
                 continue
             at, apart = open_at[c, 0], t - (open_at[c, 1] >> 1)
