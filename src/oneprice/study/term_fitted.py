@@ -7,9 +7,9 @@ numbers. Of a package of value V = sum w_j F_j with fair value M = sum w_j M_j:
 
     centre = M + mean of V - M over the days before;  half width = errors x s;  band = centre -+ (half width + cost)
 
-s is the larger of the deviation of V - M over these days and what the model says of it (noise of the places and the
-variance of its states). It is left at the centre. A package keeps its lots from its first admission to its end. All of
-it is relative value: nothing but the past says that a residual comes back.
+s is the standard error of the residual: its deviation over these days, and what the variance of the factors adds to it
+where whole lots are not quite neutral. A position is left at the centre. A package keeps its lots from its first
+admission to its end. All of it is relative value: nothing but the past says that a residual comes back.
 
 What is returned depends on the rows of the request alone: earlier refits are found again from rows received by their
 own time, so a session that is recovered comes to the same models. What is kept between calls only saves time.
@@ -33,7 +33,7 @@ from oneprice.study.term_fitted_admit import LENGTHS, Reversion, admit, reversio
 from oneprice.study.term_fitted_fair import FACTORS, ByPlace, Factors, Fair, by_place, fair_values, fitted, shaped
 from oneprice.study.term_fitted_package import Package, neutral_package
 
-BEHIND = 3  # places behind those traded, in the model and for the histories
+BEHIND = 3  # places behind those traded, in the model and for the histories (`term_replay.MORE_PLACES`)
 LEAST_FIT = 120  # days behind a fit
 
 
@@ -174,8 +174,8 @@ class FittedEstimator(StripEstimator):
         value = fair.value[-1, at]
         if len(off) < LENGTHS[0] or (at < 0).any() or not np.isfinite(value).all():
             return math.nan, math.nan
-        told = float(np.linalg.norm(w * value * fair.error[at]))
-        return float(w @ value + off.mean()), max(float(off.std(ddof=1)), told)
+        left = (w * value) @ fair.loads[at]  # of the factors, by whole lots
+        return float(w @ value + off.mean()), math.sqrt(float(off.var(ddof=1) + left @ fair.variance @ left))
 
     def summary(self) -> list[str]:
         """Lines of a report: refits, starts that won, packages tried and admitted, refusals by reason."""

@@ -8,7 +8,7 @@ Each candidate's residual (the package less its fair value) goes through
 
 p is the larger of the first two (both must speak), and the family of all candidates of a refit is judged by Benjamini
 and Yekutieli, who allow any dependence: neighbours share the curve. The weights come from the model fitted on the same
-days, so the walks are regressed on each other too; against walks alone, 5 % of the tests refuse 21 % of residuals that
+days, so the walks are regressed on each other too: against plain walks a test at 5 % admits 21 % of residuals that
 never come back (`tests/simulation/test_term_fitted_size.py`).
 
 Sources: MacKinnon (1994), doi:10.1080/07350015.1994.10510005; Lo and MacKinlay (1988), doi:10.1093/rfs/1.1.41;

@@ -49,6 +49,7 @@ class Factors(msgspec.Struct, frozen=True, eq=False):
     step: np.ndarray  # float64[m, 2m + 1] a day: c, G, W
     smith: SchwartzSmith | None = None
     shape: tuple[np.ndarray, np.ndarray] = (np.zeros(1), np.zeros(1))  # years and mean residual of a log price there
+    around: np.ndarray | None = None  # float64[P], deviation around the shape; None: the noise
 
     @property
     def shock(self) -> np.ndarray:
@@ -59,10 +60,12 @@ class Factors(msgspec.Struct, frozen=True, eq=False):
 
 class Fair(msgspec.Struct, frozen=True, eq=False):
     """What a model says of each day. `value` float64[T, P] in money, given the prices up to that day and the shape;
-    `loads` float64[P, m] and `error` float64[P] (standard error of a log price off its value) of the last day."""
+    of the last day `loads` float64[P, m], `variance` float64[m, m] of the factors, and `error` float64[P], the standard
+    error of a log price off its value (its place's deviation around the shape, and the factors' variance)."""
 
     value: np.ndarray
     loads: np.ndarray
+    variance: np.ndarray
     error: np.ndarray
 
 
@@ -92,7 +95,9 @@ def shaped(model: Factors, strip: ByPlace) -> Factors:
     seen = np.isfinite(off)
     n = np.maximum(seen.sum(axis=0), 1)
     mean = np.where(seen, off, 0.0).sum(axis=0) / n
-    return msgspec.structs.replace(model, shape=(np.where(seen, strip.years, 0.0).sum(axis=0) / n, mean))
+    around = np.sqrt(np.where(seen, (off - mean) ** 2, 0.0).sum(axis=0) / n)
+    years = np.where(seen, strip.years, 0.0).sum(axis=0) / n
+    return msgspec.structs.replace(model, shape=(years, mean), around=around)
 
 
 def fitted(name: str, strip: ByPlace, previous: Factors | None, fresh: tuple[float, ...]) -> tuple[Factors, str]:
@@ -153,7 +158,8 @@ def fair_values(model: Factors, strip: ByPlace) -> Fair:
     h, start = model.noise**2, np.ascontiguousarray(start)
     run = filtered(log, np.ascontiguousarray(z), d, h, model.step, start)
     value = np.exp(d + np.einsum("tpm,tm->tp", z, run.states) + np.interp(years, *model.shape))
-    p_last = np.empty((m, m))
-    state_variance(log, np.ascontiguousarray(z), h, model.step, start, p_last)
-    error = np.sqrt(h + np.einsum("pi,ij,pj->p", z[-1], p_last, z[-1]))
-    return Fair(np.where(np.isfinite(strip.price), value, np.nan), z[-1].copy(), error)
+    variance = np.empty((m, m))
+    state_variance(log, np.ascontiguousarray(z), h, model.step, start, variance)
+    own = model.noise if model.around is None else model.around
+    error = np.sqrt(own**2 + np.einsum("pi,ij,pj->p", z[-1], variance, z[-1]))
+    return Fair(np.where(np.isfinite(strip.price), value, np.nan), z[-1].copy(), variance, error)
