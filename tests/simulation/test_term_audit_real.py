@@ -18,7 +18,7 @@ from oneprice.market.chains import day_number
 from oneprice.market.rates import read_treasury
 from oneprice.study import bench_term
 from oneprice.study import term_audit_kernel as kernel
-from oneprice.study.anchors_parity import crude_shares
+from oneprice.study.anchors_parity import CL_BACKWARDATED, CL_SHARES, crude_shares
 from oneprice.study.exhibit_term import term_exhibit
 from oneprice.study.term_audit import CarryTerms, audit_strip
 from oneprice.study.term_audit_other import audit_perpetuals, audit_yields
@@ -67,11 +67,14 @@ def test_share_beyond_full_carry_is_that_of_the_anchor(data_dir: Path) -> None:
     p = strip_of(data_dir / "futures_curves/dflong.parquet", None, "CL", places=2)
     month = np.tile([0.0, 1 / 12], (len(p), 1))
     p = msgspec.structs.replace(p, years=month, cost=np.zeros(month.shape))
-    _, shares = crude_shares(data_dir)
-    for storage, published in shares.items():
+    found = crude_shares(data_dir)
+    assert found.days == len(p) < found.dates
+    for storage, count in found.beyond.items():
         terms = CarryTerms(rate=0.03, borrow_bp=0.0, lend_bp=0.0, storage=storage)
         outside = audit_strip(p, terms).out[kernel.OUTSIDE, :, 1]
-        assert 100 * float((outside > 0).mean()) == pytest.approx(published, abs=1e-9)
+        assert int((outside > 0).sum()) == count
+        assert round(found.of_dates(count)) == CL_SHARES[storage]
+    assert round(found.of_dates(found.backwardated)) == CL_BACKWARDATED
 
 
 def test_vix_has_no_boundary(data_dir: Path) -> None:
@@ -194,8 +197,10 @@ def test_packs_of_tables_are_parsed_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_benchmark_compares_equal_results() -> None:
     """On a short strip the pandas version and the kernel agree to rounding, episodes included; rates are above 0."""
     pytest.importorskip("pandas")
-    ratio, rate = bench_term.audit_figures(1, 150)
-    assert ratio.figure is not None and ratio.figure > 5 and "episodes in both" in ratio.note
+    *ratios, rate = bench_term.audit_figures(1, 150)
+    assert [r.bound for r in ratios] == [bench_term.LEAST_AUDIT, None]
+    for ratio in ratios:
+        assert ratio.figure is not None and ratio.figure > 5 and "episodes in both" in ratio.note
     assert rate.figure is not None and rate.figure > 0.5
     w = bench_term.planted_strip(40)
     assert w["price"].shape == (2, 40, bench_term.PLACES) and DAY_NS == 86_400 * 10**9

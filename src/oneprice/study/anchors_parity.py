@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from oneprice.market.settlements import read_chain, read_settlements
@@ -20,8 +21,9 @@ from oneprice.study.anchors_market import Anchor
 HULL = "Hull, ch. 5"
 FUTURES = ("futures_curves/dflong.parquet", "futures_curves/expiry_table.parquet")
 CL_RATE = 0.03
-CL_SHARES = {0.30: 26.0, 0.50: 18.0, 0.75: 13.0, 1.00: 10.0}  # $ a barrel and month -> % of days
-CL_SOURCE = "CL settlements 2007-2025, share of days (%)"
+CL_SHARES = {0.30: 26.0, 0.50: 18.0, 0.75: 13.0, 1.00: 10.0}  # $ a barrel and month -> % of dates
+CL_BACKWARDATED = 36.0
+CL_SOURCE = "CL settlements 2007-2025, share of dates (%)"
 
 
 def flat(rate: float, **more: object) -> Terms:
@@ -75,24 +77,49 @@ def perpetual_anchors() -> list[Anchor]:
     ]
 
 
-def crude_shares(data: Path) -> tuple[float, dict[float, float]]:
-    """(% of days on which CL02 < CL01, {storage: % of days on which CL02 - CL01 is beyond full carry for a month})."""
+class CrudeShares(msgspec.Struct, frozen=True):
+    """How often CL02 stood beyond the full carry of CL01: counts of days, by storage assumed, and what they are out of.
+
+    `dates` are all dates of the file, `days` those with a settlement of crude: on the others (a New York holiday on
+    which London settled) nothing is beyond anything, and a share of `dates` counts them so.
+    """
+
+    dates: int
+    days: int
+    backwardated: int
+    beyond: dict[float, int]
+
+    def of_dates(self, count: int) -> float:
+        """% of all dates of the file: what the published shares are out of."""
+        return 100.0 * count / self.dates
+
+    def of_days(self, count: int) -> float:
+        """% of the days with a settlement of crude."""
+        return 100.0 * count / self.days
+
+
+def crude_shares(data: Path) -> CrudeShares:
+    """Days on which CL02 < CL01, and on which CL02 - CL01 is above CL01 (e^(r/12) - 1) and a month of storage."""
+    import polars as pl
+
     panel = read_settlements(data / FUTURES[0], read_chain(data / FUTURES[1], "CL"))
+    dates = pl.read_parquet(data / FUTURES[0], columns=["date"])["date"].n_unique()
     price, place = panel.by_place(2)
     month = np.tile([0.0, 1 / 12], (len(panel), 1))
-    shares = {}
+    beyond = {}
     for storage in CL_SHARES:
         terms = np.tile([CL_RATE, 12 * storage, 0.0, 0.0], (len(panel), 1))
-        shares[storage] = 100 * float(np.mean(strip(price, month, place, terms)[:, 1] > 0))
-    return 100 * float(np.mean(price[:, 1] < price[:, 0])), shares
+        beyond[storage] = int((strip(price, month, place, terms)[:, 1] > 0).sum())
+    return CrudeShares(dates, len(panel), int((price[:, 1] < price[:, 0]).sum()), beyond)
 
 
 def crude_anchors(data: Path) -> list[Anchor]:
     """How often the second contract of crude stood beyond full carry, by what storage is assumed to cost."""
-    backward, shares = crude_shares(data)
-    rows = [
-        Anchor(f"F06.full_carry.{storage:.2f}", CL_SOURCE, CL_SHARES[storage], share, 1.0, "stated in whole per cent")
-        for storage, share in shares.items()
+    got = crude_shares(data)
+    stated = {f"full_carry.{s:.2f}": (CL_SHARES[s], n) for s, n in got.beyond.items()}
+    stated["backwardated"] = (CL_BACKWARDATED, got.backwardated)
+    note = "% of all {} dates of the file, stated in whole per cent; {:.1f} % of the {} days of crude"
+    return [
+        Anchor(f"F06.{name}", CL_SOURCE, share, got.of_dates(n), 0.5, note.format(got.dates, got.of_days(n), got.days))
+        for name, (share, n) in stated.items()
     ]
-    note = "stated in whole per cent; the file has grown since"
-    return [*rows, Anchor("F06.backwardated", CL_SOURCE, 36.0, backward, 1.2, note)]
