@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneprice.signals.quoting.glft import glft_half_spread, glft_skew
-from oneprice.signals.quoting.rules import ask_floor, ask_price, ask_qty, bid_cap, bid_price, bid_qty
+from oneprice.signals.quoting.rules import (
+    ask_price,
+    ask_qty,
+    bid_price,
+    bid_qty,
+    cap_share,
+    floor_near,
+    floor_share,
+    floor_to,
+)
 from oneprice.signals.quoting.stoikov import half_spread, inventory_target, margin, reservation, shrunk_drift
 
 size = st.floats(1e-6, 1e3)
@@ -48,7 +57,7 @@ def test_sent_prices(
     """On the grid, behind the other side, not nearer than fee and edge allow, never crossed with each other."""
     best_bid, best_ask = bid * 0.1, (bid + wide) * 0.1
     fair = 0.5 * (best_bid + best_ask)
-    cap, floor = bid_cap(fair, fee_bp, edge_bp), ask_floor(fair, fee_bp, edge_bp)
+    cap, floor = fair * cap_share(fee_bp, edge_bp), fair * floor_share(fee_bp, edge_bp)
     b = bid_price(centre - half, cap, best_ask, tick)
     a = ask_price(centre + half, floor, best_bid, tick)
     slack = 1e-6 * tick
@@ -57,6 +66,20 @@ def test_sent_prices(
     assert abs(b / tick - round(b / tick)) < 1e-6 and abs(a / tick - round(a / tick)) < 1e-6
     if half > 0.0:
         assert b <= a + slack
+
+
+@law
+@given(
+    st.floats(-1e6, 1e6), st.sampled_from([1e-8, 0.001, 0.01, 0.1, 0.25, 1 / 3, 5.0]), st.integers(-2, 2),
+    st.sampled_from([0.0, 1e-12, 1e-10, 1e-9, 3e-9, 1e-7, 0.5]), st.sampled_from([-1.0, 1.0]),
+)  # fmt: skip
+def test_a_guess_changes_no_rounding(x: float, step: float, off: int, near: float, side: float) -> None:
+    """With any multiple of the step as the guess, at and beside whole numbers of steps, the result is the same."""
+    at = floor_to(x, step)
+    guess = floor_to(at + (off + 0.5) * step, step)
+    for value in (x, at, at + side * near * max(step, abs(at)), at + side * near * step):
+        assert floor_near(value, step, guess) == floor_to(value, step)
+        assert floor_near(value, step, math.nan) == floor_to(value, step)
 
 
 @law

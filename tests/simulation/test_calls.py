@@ -67,7 +67,10 @@ def rows_of(chosen: Strategy) -> tuple[bytes, int]:
     return b"".join(parts), int(engine.arena.section("strategies", STRATEGY)[0]["calls"])
 
 
-@pytest.mark.parametrize(("function", "calls"), [(by_timer, "timers"), (by_touch, "market"), (by_timer, "market")])
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [(by_timer, "timers"), (by_touch, "market"), (by_timer, "market"), (by_touch, "fills"), (by_timer, "fills")],
+)
 def test_calls_it_does_not_look_at_may_be_left_out(function: Any, calls: str) -> None:
     """The same rows leave, byte for byte, and the strategy is called less often; its views are those of the moment."""
     every, n_all = rows_of(made(function, "all"))
@@ -77,6 +80,6 @@ def test_calls_it_does_not_look_at_may_be_left_out(function: Any, calls: str) ->
 
 
 def test_a_misspelt_kind_of_calls_lists_them_all() -> None:
-    """`calls` is all, market or timers."""
-    with pytest.raises(ConfigError, match=r"timer.*all, market, timers"):
+    """`calls` is all, fills, market or timers."""
+    with pytest.raises(ConfigError, match=r"timer.*all, fills, market, timers"):
         made(by_timer, "timer")

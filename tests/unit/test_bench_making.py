@@ -10,7 +10,7 @@ import pytest
 from oneprice.market.synthetic import market_making_world
 from oneprice.study.bench_making import AT_TOUCH, compare, fills_by_rule, making_bench, ours, quoting, theirs
 from oneprice.study.bench_rival import converted
-from oneprice.study.bench_time import NONE
+from oneprice.study.bench_time import LEAST
 
 TAPE = market_making_world(20_000, 9).tapes[0]
 
@@ -42,7 +42,7 @@ def test_both_engines_quote_alike() -> None:
     assert mine["fills"] > 50 and other["fills"] > 50
     assert mine["lots"] == pytest.approx(other["lots"], rel=0.25)
     assert abs(mine["position"]) <= 100 >= abs(other["position"]), "within the limit on both sides"
-    found = compare(TAPE, "few rows", 1, None, k_decay=AT_TOUCH)
-    assert found.figure is not None and math.isfinite(found.figure) and found.side == NONE
+    found = compare(TAPE, "few rows", 1, k_decay=AT_TOUCH)
+    assert found.figure is not None and math.isfinite(found.figure) and found.side == LEAST
     told = fills_by_rule(TAPE)
     assert {"ours", "theirs", "theirs: new order at once"} <= {r["rule"] for r in told}

@@ -13,13 +13,13 @@ from oneprice.signals.quoting.exact import glft_exact, glft_matrix
 from oneprice.signals.quoting.glft import glft_half_spread, glft_margin, glft_reservation, glft_skew, growth
 from oneprice.signals.quoting.model import QUOTING, pack
 from oneprice.signals.quoting.rules import (
-    ask_floor,
     ask_price,
     ask_qty,
-    bid_cap,
     bid_price,
     bid_qty,
+    cap_share,
     ceil_to,
+    floor_share,
     floor_to,
 )
 from oneprice.signals.quoting.sigma import sigma_of, two_scales
@@ -171,10 +171,10 @@ def test_prices_are_rounded_away_and_kept_from_crossing() -> None:
 def test_fees_leave_the_edge_that_was_asked_for() -> None:
     """A fill at the cap or floor earns exactly min_edge_bp of fair value after the fee of its own price."""
     for fee, edge in ((2.0, 1.0), (-0.5, 0.0), (0.0, 3.0)):
-        bid, ask = bid_cap(60_000.0, fee, edge), ask_floor(60_000.0, fee, edge)
+        bid, ask = 60_000.0 * cap_share(fee, edge), 60_000.0 * floor_share(fee, edge)
         assert 60_000.0 - bid * (1.0 + 1e-4 * fee) == pytest.approx(6.0 * edge, abs=1e-9)
         assert ask * (1.0 - 1e-4 * fee) - 60_000.0 == pytest.approx(6.0 * edge, abs=1e-9)
-    assert bid_cap(100.0, -1.0, 0.0) > 100.0, "a rebate may pay for a bid above fair value"
+    assert 100.0 * cap_share(-1.0, 0.0) > 100.0, "a rebate may pay for a bid above fair value"
 
 
 def test_inventory_bounds() -> None:
@@ -204,9 +204,7 @@ def test_the_model_record() -> None:
     """`pack` fills what a strategy reads, the table of the microprice included, and refuses what makes no quotes."""
     assert QUOTING.itemsize % 8 == 0
     table = np.linspace(-2.0, 2.0, 20).reshape(2, 10)
-    values = pack(
-        fit_ns=7, sigma=1.0, arrivals_per_s=2.0, k_decay=3.0, gains={"micro": 1.0}, skew_cap=0.1, micro=table
-    )
+    values = pack(fit_ns=7, sigma=1.0, arrivals_per_s=2.0, k_decay=3.0, gains={"micro": 1.0}, skew_cap=0.1, micro=table)
     row = np.zeros(1, QUOTING)
     for name, value in values.items():
         row[name] = value

@@ -61,10 +61,10 @@ STRATEGY = record(
         ("halt", "i8"),
         ("guard", "i8"),  # 0 while the strategy runs: still 0 after the call means that it raised
         ("decision_ns", "i8"),
-        ("called", "i8"),  # on what: CALL_ALL, CALL_MARKET or CALL_TIMERS
+        ("called", "i8"),  # on what: CALL_ALL, CALL_FILLS, CALL_MARKET or CALL_TIMERS
     ]
 )
-CALL_ALL, CALL_MARKET, CALL_TIMERS = 0, 1, 2  # what the contract calls "all", "market", "timers"
+CALL_ALL, CALL_MARKET, CALL_TIMERS, CALL_FILLS = 0, 1, 2, 3  # "all", "market", "timers", "fills" of the contract
 
 POSITION = record(
     [

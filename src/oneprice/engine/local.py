@@ -10,7 +10,17 @@ import math
 from typing import Any
 
 from oneprice.core.address import address_of, words_at
-from oneprice.core.arena import CALL_ALL, CALL_TIMERS, emit, leg_of, legs_of, position_of, strategy_row, view_of
+from oneprice.core.arena import (
+    CALL_ALL,
+    CALL_FILLS,
+    CALL_TIMERS,
+    emit,
+    leg_of,
+    legs_of,
+    position_of,
+    strategy_row,
+    view_of,
+)
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
@@ -44,6 +54,7 @@ from oneprice.core.records import (
     OP_STOP,
     OPERATOR,
     REDUCING,
+    REJECT,
     SAMPLE,
     STATUS,
     TIMER,
@@ -333,8 +344,9 @@ def on_own(s: Any, ev: Any, entries: Any) -> int:
     if o >= 0 and s.blotter.orders[o].package >= 0:
         close_overlay(s, s.blotter.orders[o].package)
     refresh_leg(s, ev.leg)
-    if strategy_row(s, k).halt == 0 and strategy_row(s, k).called == CALL_ALL:
-        return call(s, ev, entries, k)
+    called = strategy_row(s, k).called
+    if called == CALL_ALL or (called == CALL_FILLS and ev.kind in (FILL, REJECT)):
+        return call(s, ev, entries, k) if strategy_row(s, k).halt == 0 else 0
     return 0
 
 

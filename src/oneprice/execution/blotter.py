@@ -196,15 +196,13 @@ RESIDUAL = record(
     ]
 )
 
-HELD = (
-    record(  # what closed packages left hedged, so that a leg lost later can be matched by closing the others
-        [
-            ("strategy", "i8"),
-            ("n_legs", "i8"),
-            ("leg", "i8", (N_PACKAGE_LEGS,)),  # ascending
-            ("lots", "i8", (N_PACKAGE_LEGS,)),  # signed
-        ]
-    )
+HELD = record(  # what closed packages left hedged, so that a leg lost later can be matched by closing the others
+    [
+        ("strategy", "i8"),
+        ("n_legs", "i8"),
+        ("leg", "i8", (N_PACKAGE_LEGS,)),  # ascending
+        ("lots", "i8", (N_PACKAGE_LEGS,)),  # signed
+    ]
 )
 
 DESIRE = record(
@@ -221,6 +219,10 @@ DESIRE = record(
         ("attention", "i8"),
         ("rejects", "i8"),
         ("next_ns", "i8"),
+        ("said_price", "f8"),  # quote: what was stated last, and what it was rounded to; NaN: nothing to go by
+        ("said_qty", "f8"),
+        ("said_ticks", "i8"),
+        ("said_lots", "i8"),
     ]
 )
 

@@ -119,9 +119,16 @@ def min_order(leg: Any, price: int) -> int:
 @njit
 def order_lots(leg: Any, lots: int, price: int) -> int:
     """`lots` down to a lot step, or 0 when the venue would not take them."""
-    step = max(leg.lot_step, 1)
-    fit = lots - lots % step
-    return fit if fit > 0 and fit >= min_order(leg, price) else 0
+    fit = lots - lots % leg.lot_step if leg.lot_step > 1 else lots
+    if fit <= 0 or fit < leg.min_lots:
+        return 0
+    if leg.min_notional > 0:
+        unit = abs(2 * price) * leg.money_num
+        if leg.contract == INVERSE or (fit | unit) >> 31 != 0:  # else the product fits: no division
+            return fit if fit >= min_order(leg, price) else 0
+        if unit > 0 and fit * unit < leg.min_notional:
+            return 0
+    return fit
 
 
 @njit
@@ -180,9 +187,7 @@ def hedge_cost(s: Any, p: Any, lead: int) -> float:
             a = p.legs[i]
             leg = legs[a.leg]
             touch = far_touch(leg, a.side)
-            total += quote_value(leg, float(a.side * (touch - a.limit)), touch) * lots + taker_fee(
-                leg, lots, touch
-            )
+            total += quote_value(leg, float(a.side * (touch - a.limit)), touch) * lots + taker_fee(leg, lots, touch)
     return total
 
 

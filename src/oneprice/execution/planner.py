@@ -32,7 +32,7 @@ from oneprice.execution.legging import order_lots, tradable
 from oneprice.execution.lifecycle import clear, clear_leg, commit, open_slot
 from oneprice.execution.order_pool import refuse
 from oneprice.execution.package import give_up, is_open, let_go, review
-from oneprice.execution.quoting import want, withdraw, withdraw_all
+from oneprice.execution.quoting import remember, said_again, want, withdraw, withdraw_all
 from oneprice.execution.residual import find_residual, release, report_residual
 from oneprice.execution.rounding import BIG, common_lots, price_to_ticks, qty_to_lots, unit_qty
 from oneprice.execution.settlement import free_to_sell, locked_lots, settled
@@ -118,7 +118,7 @@ def _leg_of(s: Any, k: int, index: int) -> int:
 
 @njit
 def _ticks_ok(price: float, leg: Any) -> bool:
-    return math.isfinite(price) and abs(price / leg.tick) < BIG
+    return abs(price) < BIG * leg.tick
 
 
 # ---------------------------------------------------------------- quotes and targets
@@ -132,6 +132,8 @@ def _on_quote(s: Any, k: int, it: Any) -> None:
         return
     if it.qty == 0.0:
         withdraw(s, k, it.key)
+        return
+    if said_again(s, k, i, it):
         return
     leg = leg_of(s, i)
     if not _ticks_ok(it.price, leg):
@@ -151,7 +153,9 @@ def _on_quote(s: Any, k: int, it: Any) -> None:
             refuse(s, k, i, it.side, (price, lots), it.key, R_MIN_SIZE)
         withdraw(s, k, it.key)
     else:
-        want(s, k, ROLE_QUOTE, it.key, i, it.side, price, (lots, it.bits))
+        at = want(s, k, ROLE_QUOTE, it.key, i, it.side, price, (lots, it.bits))
+        if at >= 0:
+            remember(s, at, it, price, lots)
 
 
 @njit

@@ -9,11 +9,12 @@ by one immediate-or-cancel order at a time. Rejects are answered with a wait tha
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from oneprice.core.arena import position_of
+from oneprice.core.arena import leg_of, position_of
 from oneprice.core.jit import njit
-from oneprice.core.records import IOC, NEW, R_POOL_FULL
+from oneprice.core.records import INVERSE, IOC, NEW, R_POOL_FULL
 from oneprice.execution.blotter import (
     N_DESIRES,
     OWNER_DESIRE,
@@ -41,21 +42,46 @@ def find_desire(s: Any, strategy: int, kind: int, key: int) -> int:
 
 
 @njit
-def want(s: Any, strategy: int, kind: int, key: int, leg: int, side: int, price: int, what: Any) -> None:
+def said_again(s: Any, strategy: int, leg: int, it: Any) -> bool:
+    """Is the quote of intent `it` the one last stated, word for word? Then it is settled: its rounding is known."""
+    i = find_desire(s, strategy, ROLE_QUOTE, it.key)
+    if i < 0:
+        return False
+    d = s.blotter.desires[i]
+    if d.said_price != it.price or d.said_qty != it.qty or d.leg != leg or d.side != it.side or d.tif != it.bits:
+        return False
+    d.price = d.said_ticks
+    d.lots = d.said_lots
+    _settle(s, i)
+    return True
+
+
+@njit
+def remember(s: Any, i: int, it: Any, ticks: int, lots: int) -> None:
+    """Keep what the quote of intent `it` was rounded to. Of an inverse leg it moves with the mid: not kept."""
+    d = s.blotter.desires[i]
+    d.said_price = it.price if leg_of(s, d.leg).contract != INVERSE else math.nan
+    d.said_qty = it.qty
+    d.said_ticks = ticks
+    d.said_lots = lots
+
+
+@njit
+def want(s: Any, strategy: int, kind: int, key: int, leg: int, side: int, price: int, what: Any) -> int:
     """State a wish; `what` is (lots, TIF bits). Kind ROLE_QUOTE, or ROLE_TARGET with signed lots and key =
-    leg."""
+    leg. Returns its index, -1 where there is none."""
     b = s.blotter
     lots, tif = what
     i = find_desire(s, strategy, kind, key)
     if i < 0:
         if lots == 0 and kind == ROLE_QUOTE:
-            return
+            return -1
         i = 0
         while i < b.n_desires and b.desires[i].kind != 0:
             i += 1
         if i >= N_DESIRES:
             refuse(s, strategy, leg, side, (price, lots), key, R_POOL_FULL)
-            return
+            return -1
         b.n_desires = max(b.n_desires, i + 1)
         d = b.desires[i]
         d.strategy = strategy
@@ -65,8 +91,7 @@ def want(s: Any, strategy: int, kind: int, key: int, leg: int, side: int, price:
         d.attention = 0
         d.rejects = 0
         d.next_ns = 0
-        d.leg = leg
-        d.side = side
+        d.said_price = math.nan
     d = b.desires[i]
     d.price = price
     d.lots = lots
@@ -74,6 +99,7 @@ def want(s: Any, strategy: int, kind: int, key: int, leg: int, side: int, price:
     d.leg = leg
     d.side = side
     _settle(s, i)
+    return i
 
 
 @njit

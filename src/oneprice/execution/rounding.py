@@ -56,7 +56,7 @@ def qty_to_lots(qty: float, unit: float, step: int) -> int:
     if not (x >= 0.0 and x < BIG):
         return -1
     lots = whole_down(x)
-    return lots - lots % max(step, 1)
+    return lots - lots % step if step > 1 else lots
 
 
 @njit
@@ -111,9 +111,7 @@ def common_lots(qty: float, units: Any, steps: Any, n: int, lots: Any) -> int:
     base = units[0] * steps[0]
     multiple = 1
     for i in range(1, n):
-        p, q = ratio_of(
-            units[i] * steps[i] / base
-        )  # step i = p/q of step 0: leg 0 needs a multiple of p / gcd
+        p, q = ratio_of(units[i] * steps[i] / base)  # step i = p/q of step 0: leg 0 needs a multiple of p / gcd
         if q == 0:
             multiple = 0
             break

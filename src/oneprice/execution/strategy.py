@@ -20,7 +20,7 @@ from oneprice.core.records import record
 
 ARGUMENTS = ("event", "legs", "p", "m", "orders")
 EXITS = ("converge", "inventory")
-CALLS = ("all", "market", "timers")  # in the order of their numbers in `core.arena`
+CALLS = ("all", "market", "timers", "fills")  # in the order of their numbers in `core.arena`
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def strategy(
     memory : name -> dtype (or dtype, shape) of what the function keeps between calls; zeroed at the start.
         A field `model` (a record dtype) receives model updates.
     exit : "converge" or "inventory".
-    calls : "all" (batches of its legs, answers to its orders, timers, models), "market" (no answers) or "timers"
-        (neither, but for the first batch: there it sets its first timer). It costs nothing on what it is not called on.
+    calls : "all" (batches of its legs, answers to its orders, timers, models), "fills" (of answers only fills and
+        rejects: what was asked for of quotes is followed up without it), "market" (no answers) or "timers" (neither,
+        but for the first batch: there it sets its first timer). It costs nothing on what it is not called on.
     parameters : floats become float64, ints and bools int64.
 
     Raises

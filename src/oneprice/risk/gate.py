@@ -297,8 +297,10 @@ def _portfolio(s: Any, o: Any, add: int) -> int:
     if gate.net_limit == NO_LIMIT and gate.gross_limit == NO_LIMIT and cap == NO_LIMIT:
         return R_OK
     net, gross, at_venue = others(s, o.leg, venue)
-    mine, held = leg_values(s, o.leg, 0, 0)
     after, grown = leg_values(s, o.leg, add, 0) if o.side > 0 else leg_values(s, o.leg, 0, add)
+    if abs(net + after) <= gate.net_limit and gross + grown <= gate.gross_limit and at_venue + grown <= cap:
+        return R_OK
+    mine, held = leg_values(s, o.leg, 0, 0)
     if gate.net_limit != NO_LIMIT:
         if abs(net + after) > gate.net_limit and abs(net + after) > abs(net + mine):
             return refuse(s, R_NET, net + after, gate.net_limit)

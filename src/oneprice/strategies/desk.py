@@ -15,13 +15,14 @@ import math
 from typing import Any
 
 from oneprice.core.jit import njit
-from oneprice.core.records import ACK, BUY, GAP, LINK, MODEL, SELL, TIMER, record
+from oneprice.core.records import BUY, FILL, GAP, LINK, MODEL, REJECT, SELL, TIMER, record
 from oneprice.execution.intents import fresh, quote, timer
 from oneprice.features import ewma, microprice_fitted, ofi, realised
 from oneprice.signals.quoting import glft, rules, skew, stoikov
 
 WATCH = 9  # key of the timer that notices silence
-RESTATE_NS = 100_000_000  # what rests is stated again so often: an order the venue refused is tried again
+RESTATE_NS = 100_000_000  # what rests is stated again so often
+RETRY_NS = 5_000_000  # and so long after a venue refused an order
 FAST = 0.05  # memory of the fast volatility over that of the slow
 LONGEST_S = 60.0  # a silence longer than this is no return
 OK, NO_TOUCH, STALE, PAST_HORIZON, NO_VOLATILITY, TOXIC, NO_QUOTE = 0, 1, 2, 3, 4, 5, 6
@@ -54,6 +55,9 @@ SAID = record(
         ("n_pauses", "i8"),
         ("margin", "f8"),  # (1 / gamma) ln(1 + gamma / k), kept until a model changes it
         ("risk", "f8"),  # glft: skew an order held and a unit of sigma
+        ("fee_bp", "f8"),  # the maker fee of the two shares, NaN before the first
+        ("cap_share", "f8"),  # of the fair price: the highest bid that pays
+        ("floor_share", "f8"),  # and the lowest ask
     ]
 )
 
@@ -65,6 +69,7 @@ def prepare(event: Any, p: Any, m: Any) -> None:
     first = said.start_ns == 0
     if first:
         said.start_ns = event.receive_ns
+        said.fee_bp = math.nan
         if m.model.ready == 0.0:
             m.model.sigma = p.sigma
             m.model.arrivals_per_s = p.arrivals_per_s
@@ -175,8 +180,10 @@ def quotes(now_ns: int, v: Any, p: Any, m: Any) -> tuple[float, float, float]:
 
 @njit
 def watch(event: Any, orders: Any, v: Any, said: Any) -> None:
-    """Keep a timer for the moment at which the touch of `v` would be stale."""
+    """Keep a timer for when the touch of `v` would be stale; note when an order a venue refused is tried again."""
     now_ns = event.receive_ns
+    if event.kind == REJECT:
+        said.at_ns = min(said.at_ns, now_ns - RESTATE_NS + RETRY_NS)
     if said.watch_ns <= now_ns:
         said.watch_ns = max(v.quote_ns, now_ns - v.stale_ns) + max(v.stale_ns, 1_000_000) + 1_000_000
         timer(orders, WATCH, said.watch_ns)
@@ -184,10 +191,14 @@ def watch(event: Any, orders: Any, v: Any, said: Any) -> None:
 
 @njit
 def owed(event: Any, said: Any) -> bool:
-    """Must the wish be stated whatever it is? An answer, a model or a timer came, or it is long ago."""
+    """Must the wish be stated whatever it is? A fill ends it; a model, a timer, a broken link; or it is long ago.
+
+    Other answers leave it: what waited for them is sent without being asked for again.
+    """
     kind = event.kind
-    own = (kind >= ACK and kind <= LINK) or kind in (MODEL, TIMER)
-    return own or event.receive_ns >= said.at_ns + RESTATE_NS
+    if kind in (FILL, MODEL, TIMER, LINK):
+        return True
+    return event.receive_ns >= said.at_ns + RESTATE_NS
 
 
 @njit
@@ -211,10 +222,12 @@ def rest(event: Any, orders: Any, v: Any, p: Any, m: Any, found: Any) -> None:
     """
     fair, centre, half = found
     said = m.said
-    cap = rules.bid_cap(fair, v.maker_fee_bp, p.edge_bp)
-    floor = rules.ask_floor(fair, v.maker_fee_bp, p.edge_bp)
-    bid = rules.bid_price(centre - half, cap, v.ask, v.tick)
-    ask = rules.ask_price(centre + half, floor, v.bid, v.tick)
+    if v.maker_fee_bp != said.fee_bp:
+        said.fee_bp = v.maker_fee_bp
+        said.cap_share = rules.cap_share(said.fee_bp, p.edge_bp)
+        said.floor_share = rules.floor_share(said.fee_bp, p.edge_bp)
+    bid = rules.bid_price_near(centre - half, fair * said.cap_share, v.ask, v.tick, said.bid)
+    ask = rules.ask_price_near(centre + half, fair * said.floor_share, v.bid, v.tick, said.ask)
     if not (math.isfinite(bid) and math.isfinite(ask)):
         withdraw(event, orders, said, NO_QUOTE)
         return
@@ -224,8 +237,8 @@ def rest(event: Any, orders: Any, v: Any, p: Any, m: Any, found: Any) -> None:
         bid = said.bid
     if said.ask_qty > 0.0 and abs(ask - said.ask) < least and said.ask > v.bid:
         ask = said.ask
-    bid_qty = rules.bid_qty(v.position, p.qty, p.limit, v.lot_qty)
-    ask_qty = rules.ask_qty(v.position, p.qty, p.limit, v.lot_qty)
+    bid_qty = rules.bid_qty_near(v.position, p.qty, p.limit, v.lot_qty, said.bid_qty)
+    ask_qty = rules.ask_qty_near(v.position, p.qty, p.limit, v.lot_qty, said.ask_qty)
     again = owed(event, said)
     if again or bid_qty != said.bid_qty or (bid_qty > 0.0 and bid != said.bid):
         quote(orders, 1, 0, BUY, bid, bid_qty)

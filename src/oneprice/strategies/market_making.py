@@ -41,6 +41,7 @@ from oneprice.strategies import desk
     pause_s=1.0,  # for so long
     memory={"model": QUOTING, "seen": desk.SEEN, "said": desk.SAID},
     exit="inventory",
+    calls="fills",
 )
 def market_making(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
     """Keys: 1 bids, 2 offers."""

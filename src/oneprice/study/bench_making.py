@@ -34,7 +34,7 @@ from oneprice.study.bench_rival import (
     depth_and_trades,
     rival_of,
 )
-from oneprice.study.bench_time import LEAST, NONE, Figure, absent, cpu_timed, interleaved
+from oneprice.study.bench_time import LEAST, Figure, absent, cpu_timed, interleaved
 
 CASE = "per-event Avellaneda-Stoikov quoting"
 GAMMA, K_DECAY, QTY, LIMIT = 0.006, 2.0, 0.01, 0.1  # half a quote unit from the mid on the captures
@@ -89,8 +89,8 @@ def theirs(rows: np.ndarray, tape: Tape, chosen: Strategy, waits: bool = True) -
     return seconds, out
 
 
-def compare(tape: Tape, what: str, repeats: int, bound: float | None = LEAST_RATIO, **changed: float) -> Figure:
-    """Both engines on one tape; without the other one a line that says so. A bound of None: only shown."""
+def compare(tape: Tape, what: str, repeats: int, bound: float = LEAST_RATIO, **changed: float) -> Figure:
+    """Both engines on one tape; without the other one a line that says so."""
     name = f"{what}, {CASE}"
     try:
         import hftbacktest  # noqa: F401
@@ -106,7 +106,7 @@ def compare(tape: Tape, what: str, repeats: int, bound: float | None = LEAST_RAT
     seconds, last = interleaved(runs, repeats)
     detail = {"rows": len(tape), **{f"{k} ns a row": s / len(tape) * 1e9 for k, s in seconds.items()}, **last}
     ratio = seconds["theirs"] / seconds["ours"]
-    return Figure(name, ratio, UNIT, bound, LEAST if bound else NONE, detail=detail)
+    return Figure(name, ratio, UNIT, bound, LEAST, detail=detail)
 
 
 def making_bench(data: Path | None, n_rows: int = 1_000_000, repeats: int = 3) -> list[Figure]:
@@ -114,7 +114,7 @@ def making_bench(data: Path | None, n_rows: int = 1_000_000, repeats: int = 3) -
     from oneprice.market.importers import read_files
 
     world = market_making_world(n_rows, 1).tapes[0]  # a third of its rows move the touch: a test of messages
-    out = [compare(world, f"{n_rows:,} simulated rows", repeats, None, k_decay=AT_TOUCH)]
+    out = [compare(world, f"{n_rows:,} simulated rows", repeats, k_decay=AT_TOUCH)]
     for name, what in REAL:
         path = data / "binance_l2" / f"{name}_{REAL_DAY}.gz" if data is not None else None
         if path is None or not path.is_file():

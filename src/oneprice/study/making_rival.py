@@ -28,9 +28,11 @@ def quote_stoikov(hbt: Any, params: Any, vol: Any, fee_bp: float, lot: float, wa
     last_bid, last_ask = 0, 0
     sigma = math.nan
     margin = glft.glft_margin(p.gamma, p.k_decay, p.qty)
+    cap, floor = rules.cap_share(fee_bp, p.edge_bp), rules.floor_share(fee_bp, p.edge_bp)
     said_bid, said_ask = -1, -1  # ticks; -1: withdrawn
     said_bid_qty, said_ask_qty = 0.0, 0.0
     owed = False
+    last_position = 0.0
     while True:
         got = hbt.wait_next_feed(True, 10_000_000_000)
         if got == 1 or got < 0 or got > 3:
@@ -44,23 +46,26 @@ def quote_stoikov(hbt: Any, params: Any, vol: Any, fee_bp: float, lot: float, wa
         tick = depth.tick_size
         best_bid, best_ask = depth.best_bid_tick, depth.best_ask_tick
         bid_qty, ask_qty, bid, ask = 0.0, 0.0, said_bid, said_ask
-        if best_bid < best_ask and best_bid > 0 and best_ask < 1 << 40:
+        position = hbt.position(0)
+        answered = got == 3 and position == last_position  # an answer that is no fill leaves the quotes: as in ours
+        last_position = position
+        if answered:
+            bid_qty, ask_qty = said_bid_qty, said_ask_qty
+        elif best_bid < best_ask and best_bid > 0 and best_ask < 1 << 40:
             mid = 0.5 * (best_bid + best_ask) * tick
             if best_bid != last_bid or best_ask != last_ask:
                 last_bid, last_ask = best_bid, best_ask
                 sigma = realised.step(seen, now_ns, mid, p.tau_s, 60.0) * mid
             left_s = p.horizon_s - (now_ns - start_ns) * 1e-9
             if seen.sum_s >= p.warm_s and sigma > 0.0 and left_s > 0.0:
-                position = hbt.position(0)
                 lean = stoikov.risk(p.gamma * p.qty, sigma, left_s)
                 half = margin + 0.5 * lean
                 centre = mid - position / p.qty * lean
-                cap = rules.bid_cap(mid, fee_bp, p.edge_bp)
-                floor = rules.ask_floor(mid, fee_bp, p.edge_bp)
-                bid = int(rules.bid_price(centre - half, cap, best_ask * tick, tick) / tick + 0.5)
-                ask = int(rules.ask_price(centre + half, floor, best_bid * tick, tick) / tick + 0.5)
-                bid_qty = rules.bid_qty(position, p.qty, p.limit, lot)
-                ask_qty = rules.ask_qty(position, p.qty, p.limit, lot)
+                near_bid = rules.bid_price_near(centre - half, mid * cap, best_ask * tick, tick, said_bid * tick)
+                near_ask = rules.ask_price_near(centre + half, mid * floor, best_bid * tick, tick, said_ask * tick)
+                bid, ask = int(near_bid / tick + 0.5), int(near_ask / tick + 0.5)
+                bid_qty = rules.bid_qty_near(position, p.qty, p.limit, lot, said_bid_qty)
+                ask_qty = rules.ask_qty_near(position, p.qty, p.limit, lot, said_ask_qty)
                 if said_bid_qty > 0.0 and abs(bid - said_bid) < p.requote_ticks and said_bid < best_ask:
                     bid = said_bid
                 if said_ask_qty > 0.0 and abs(ask - said_ask) < p.requote_ticks and said_ask > best_bid:
