@@ -41,6 +41,30 @@ MODEL = Annotated[
 OUT = Annotated[Path | None, typer.Option(help="Folder for the journal. None: nothing is written.")]
 
 
+def span_of(days: str | None) -> tuple[str | None, str | None]:
+    """First and last day of `--days`, both included; (None, None) for all.
+
+    Raises
+    ------
+    ConfigError
+        Not a day or first..last, or the last before the first.
+    """
+    from datetime import date
+
+    if not days:
+        return None, None
+    first, dots, last = (part.strip() for part in days.partition(".."))
+    last = last if dots else first
+    for day in (first, last):
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            raise ConfigError(f"--days {days}: expected a day or first..last as YYYY-MM-DD, got {day!r}") from None
+    if last < first:
+        raise ConfigError(f"--days {days}: expected the first day first, got them reversed; write --days {last}..{first}")
+    return first, last
+
+
 def tapes_of(data: str, legs: list[str] | None = None, days: str | None = None) -> list[Any]:
     """The tapes a verb works on.
 
@@ -49,6 +73,7 @@ def tapes_of(data: str, legs: list[str] | None = None, days: str | None = None) 
     ConfigError, DataError
         No such folder or leg, or `synthetic:` without a number.
     """
+    span_of(days)
     if data.startswith("synthetic"):
         from oneprice.market.synthetic import two_venues
 

@@ -143,8 +143,7 @@ def _of_strips(
             )
         _tell(run, out, as_json)
         return
-    first, _, last = (which[1] or "").partition("..")
-    period = (first or None, last or first or None)
+    period = inputs.span_of(which[1])
     bounds = inputs.limits_of(limits) if limits else None
     with progress("replay", quiet=as_json) as tick:
         done = term_cli.replay_settings(

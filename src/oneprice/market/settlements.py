@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,13 @@ def _checked(
             raise DataError(f"{path}: column {name}: {int(lost.sum())} rows without a value (first: {where})")
 
 
+def _no_root(path: str | Path, what: str, root: str, known: Sequence[str]) -> DataError:
+    """The error for a root that a file does not have: those it has, and the nearest."""
+    near = get_close_matches(root, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return DataError(f"{path}: no {what} of {root}: the file has {', '.join(sorted(known)) or 'none by place'}{hint}")
+
+
 def read_chain(path: str | Path, root: str) -> Chain:
     """The chain of a root from an expiry table (columns tick.prefix, Last.Trade, First.Notice, Year, Month)."""
     import polars as pl
@@ -169,7 +177,9 @@ def read_chain(path: str | Path, root: str) -> Chain:
     _checked(path, table, dates=("Last.Trade",), numbers=("Year", "Month"), whole=("Last.Trade", "Year", "Month"))
     rows = table.filter(pl.col("tick.prefix") == prefix).sort("Last.Trade", "Year", "Month")
     if rows.height == 0:
-        raise DataError(f"{path}: no contract of {prefix}")
+        prefixes = pl.read_parquet(path, columns=["tick.prefix"])["tick.prefix"].drop_nulls().unique().to_list()
+        names = {own: root for root, own in PREFIX_OF.items()}
+        raise _no_root(path, "contract", root, [names.get(p, p) for p in prefixes])
     kept = rows.unique("Last.Trade", keep="last", maintain_order=True)  # two vintages: the later delivery is the newer
     notes = []
     if kept.height < rows.height:
@@ -209,7 +219,8 @@ def read_settlements(path: str | Path, chain: Chain) -> Settlements:
     if front:
         raise DataError(f"{path}: series {front[0]}: expected places from {chain.root}01, the front")
     if not names:
-        raise DataError(f"{path}: no series of {chain.root}")
+        fronts = [str(s) for s in rows["series"].unique().to_list() if str(s).endswith("01")]
+        raise _no_root(path, "series", chain.root, [s[:-2] for s in fronts])
     rows = rows.filter(pl.col("series").is_in(names)).sort("date", "series")
     _checked(path, rows, dates=("date",), numbers=("value",), whole=("date",))
     day = rows["date"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)

@@ -91,7 +91,7 @@ def replay_settings(
     try:
         rules = msgspec.convert(picked, StripRules, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"settings of strips: {error}") from None
+        raise _wrong_type(picked, error) from None
     panels, rate = panels_of(data, options), rate_of(options.get("rates"))
     own = {name: options[name] for name in term_structure.names if name in options}
     filling = {"slip_bp": 5_000.0, "slip_price": wide_price(panels), "participation": 1.0, **own}
@@ -129,6 +129,17 @@ def _plain(text: str) -> float:
     except ValueError:
         return math.nan
     return value if math.isfinite(value) else math.nan
+
+
+def _wrong_type(picked: Mapping[str, Any], error: msgspec.ValidationError) -> ConfigError:
+    """A setting of another type: its name, what it takes with an example, what came."""
+    name = str(error).rpartition("$.")[2].rstrip("`")
+    usual = {f.name: f.default for f in msgspec.structs.fields(StripRules)}.get(name)
+    if name not in picked or not isinstance(usual, bool | int | float | str):
+        return ConfigError(f"settings of strips: {error}")
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[type(usual)]
+    example = str(usual).lower() if isinstance(usual, bool) else usual
+    return ConfigError(f"setting {name}: expected {words}, got {picked[name]!r}; write --set {name}={example}")
 
 
 def _number(options: Mapping[str, Any], name: str, default: float, *, whole: bool = False) -> float:

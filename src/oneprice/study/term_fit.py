@@ -89,6 +89,12 @@ class StripRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ConfigError(f"strip rules: expected {name} above 0, got {getattr(self, name)}")
+        least = {"calendar": 2, "butterfly": 3}.get(self.kind, 1)
+        if self.places < least:
+            raise ConfigError(
+                f"strip rules: expected places of {least} or more, since a {self.kind} has so many contracts, got "
+                f"{self.places}: write places={least}"
+            )
         for name in ("storage", "borrow_bp", "lend_bp", "lease", "margin_days", "open"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
