@@ -88,10 +88,15 @@ def audit(
     if term.is_term(family):
         term.audit_term(
             data, root=root, expiry=expiry, rates=rates, rate=rate, storage=storage, lease=lease, spreads=spreads_bp,
-            places=places, boundary=boundary, confirm=confirm, observed=observed, fee_bp=fee_bp, day=day, page=page,
+            places=places, boundary=boundary, confirm=confirm, observed=observed, fee_bp=fee_bp, days=days, day=day,
+            page=page,
             dividends=dividends, margin=margin, margin_rate=margin_rate, tax=tax, as_json=as_json,
         )  # fmt: skip
         return
+    term.refuse_others(
+        root=root, expiry=expiry, rates=rates, rate=rate, storage=storage, lease=lease, dividends=dividends,
+        margin=margin, margin_rate=margin_rate, tax=tax, boundary=boundary, observed=observed, day=day, page=page,
+    )  # fmt: skip
     if fills:
         _fills(inputs.tapes_of(data, legs, days), horizon, rivals, as_json)
         return

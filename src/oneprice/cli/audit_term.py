@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from oneprice.cli.common import page_told, print_json, progress
+from oneprice.cli.inputs import span_of
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 
 FAMILY = Annotated[str, typer.Option("--family", help="gaps (of tapes) or term (bands of carry, of a file).")]
@@ -48,7 +49,8 @@ def is_term(family: str) -> bool:
 
 def audit_term(
     data: str, *, root: str | None, expiry: Path | None, rates: list[str] | None, places: int, boundary: str | None,
-    fee_bp: float | None, dividends: list[str] | None, day: str | None, page: Path | None, as_json: bool, **words: Any,
+    fee_bp: float | None, dividends: list[str] | None, days: str | None, day: str | None, page: Path | None,
+    as_json: bool, **words: Any,
 ) -> None:  # fmt: skip
     """Audit a file and print what was found; `words` are fields of CarryTerms."""
     from oneprice.study.term_audit import CarryTerms
@@ -59,7 +61,7 @@ def audit_term(
     written = page_told(page) if page is not None else ""
     with progress("audit", quiet=as_json) as tick:
         tick(0, 0)
-        found = _audited(data, terms, root, expiry, rates, places, boundary, fee_bp, dividends)
+        found = _audited(data, terms, (root, expiry, places, boundary), rates, fee_bp, dividends, span_of(days))
     row = found.row_of(day) if day is not None else None
     if page is not None:
         from oneprice.dashboard.term_page import write_term_page
@@ -74,11 +76,18 @@ def audit_term(
         typer.echo(f"\n{written}")
 
 
+def refuse_others(**given: Any) -> None:
+    """Raises ConfigError for an option of a term structure that was given with gaps of tapes."""
+    for name, value in given.items():
+        if value:
+            raise ConfigError(f"--{name.replace('_', '-')} is of term structures: add --family term, or leave it away")
+
+
 def _audited(
-    data: str, terms: Any, root: str | None, expiry: Path | None, rates: list[str] | None, places: int,
-    boundary: str | None, fee_bp: float | None, dividends: list[str] | None,
+    data: str, terms: Any, which: tuple[str | None, Path | None, int, str | None], rates: list[str] | None,
+    fee_bp: float | None, dividends: list[str] | None, span: tuple[str | None, str | None],
 ) -> Any:  # fmt: skip
-    """The audit of whatever the file is."""
+    """The audit of whatever the file is; `which` is (root, expiry, places, boundary)."""
     from oneprice.study import term_audit_sources as sources
     from oneprice.study.term_audit_other import audit_perpetuals, audit_yields
 
@@ -90,11 +99,13 @@ def _audited(
                 " or --margin: a yield is not carried" if kind == "yields" else ": a perpetual has no delivery"
             ))  # fmt: skip
         if kind == "yields":
-            return audit_yields(_treasury([str(path)]), terms)
+            return audit_yields(_within(_treasury([str(path)]), span), terms)
+        if span != (None, None):
+            raise ConfigError(f"--days: expected none with perpetuals, got {span[0]}..{span[1]}: all minutes are audited")
         return audit_perpetuals(path, terms, **({} if fee_bp is None else {"fee_bp": fee_bp}))
     if fee_bp:
         raise ConfigError("--fee-bp: expected with perpetuals; a fee of futures is money a contract, left out here")
-    panel = _panel(path, kind, about, root, expiry, places, boundary)
+    panel = sources.within(_panel(path, kind, about, *which), *span)
     return _carried(panel, terms, rates or ([f"pack:{PACK_YIELDS}"] if about else []), dividends)
 
 
@@ -120,6 +131,21 @@ def _panel(
 
         expiry = table(PACK_EXPIRIES)
     return sources.strip_of(path, expiry, root, places=places, boundary=boundary, about=about)
+
+
+def _within(yields: Any, span: tuple[str | None, str | None]) -> Any:
+    """Yields of the days asked for."""
+    import msgspec
+
+    from oneprice.market.chains import day_number, day_text
+
+    if span == (None, None):
+        return yields
+    keep = (yields.days >= day_number(span[0])) & (yields.days <= day_number(span[1]))
+    if not keep.any():
+        have = f"{day_text(int(yields.days[0]))}..{day_text(int(yields.days[-1]))}"
+        raise DataError(f"{yields.source}: no yields from {span[0]} to {span[1]}: it has {have}")
+    return msgspec.structs.replace(yields, days=yields.days[keep], par=yields.par[keep])
 
 
 def _carried(panel: Any, terms: Any, rates: list[str], dividends: list[str] | None) -> Any:

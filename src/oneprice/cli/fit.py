@@ -11,7 +11,7 @@ from oneprice.cli import fit_curve as curve
 from oneprice.cli import fit_making as making
 from oneprice.cli import inputs
 from oneprice.cli.common import JSON, number, pairs, print_json, progress, verb
-from oneprice.core.errors import ConfigError
+from oneprice.core.errors import ConfigError, unknown_name
 
 SPACE = Annotated[str, typer.Option(help="log: ratios of value; level: ratios of units.")]
 FAMILY = Annotated[str, typer.Option(help="panel (all pairs are one family), clusters, or a CSV of symbol,group.")]
@@ -83,6 +83,11 @@ def fit(
         return
     from oneprice.study.model_file import fit_model
 
+    if ":" not in strategy:
+        from oneprice import strategies
+
+        if strategy not in strategies.__all__:  # "cruve" is a curve misspelt, not a strategy
+            raise unknown_name("model to fit", strategy, [*strategies.__all__, "curve"])
     chosen = inputs.strategy_of(strategy)
     if making.quotes_model(chosen):
         making.fit_making(

@@ -61,7 +61,7 @@ def span_of(days: str | None) -> tuple[str | None, str | None]:
         except ValueError:
             raise ConfigError(f"--days {days}: expected a day or first..last as YYYY-MM-DD, got {day!r}") from None
     if last < first:
-        raise ConfigError(f"--days {days}: expected the first day first, got them reversed; write --days {last}..{first}")
+        raise ConfigError(f"--days {days}: expected first..last, got them reversed; write --days {last}..{first}")
     return first, last
 
 

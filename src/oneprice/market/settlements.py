@@ -221,6 +221,7 @@ def read_settlements(path: str | Path, chain: Chain) -> Settlements:
     if not names:
         fronts = [str(s) for s in rows["series"].unique().to_list() if str(s).endswith("01")]
         raise _no_root(path, "series", chain.root, [s[:-2] for s in fronts])
+    unnamed = rows["series"].null_count()
     rows = rows.filter(pl.col("series").is_in(names)).sort("date", "series")
     _checked(path, rows, dates=("date",), numbers=("value",), whole=("date",))
     day = rows["date"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
@@ -240,10 +241,12 @@ def read_settlements(path: str | Path, chain: Chain) -> Settlements:
         claim=False, claim_why=CLAIM_WHY,
     )  # fmt: skip
     out = _panel(chain, day[~beyond], at[~beyond], rows["value"].to_numpy()[~beyond], about, True)
-    if not beyond.any():
-        return out
-    lost = Excluded(chain.root, f"{int(beyond.sum())} rows: beyond the last contract of the expiry table")
-    return msgspec.structs.replace(out, excluded=(*out.excluded, lost))
+    lost = []
+    if unnamed:
+        lost.append(Excluded(chain.root, f"{unnamed} rows of the file: no series name, of which root is not known"))
+    if beyond.any():
+        lost.append(Excluded(chain.root, f"{int(beyond.sum())} rows: beyond the last contract of the expiry table"))
+    return msgspec.structs.replace(out, excluded=(*out.excluded, *lost))
 
 
 def read_vix(path: str | Path) -> Settlements:

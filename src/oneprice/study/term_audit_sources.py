@@ -294,6 +294,24 @@ def flat_rows(rate: float, n_rows: int, error: float = 0.0) -> tuple[np.ndarray,
     return np.array([1.0]), np.tile([-rate, error], (n_rows, 1))
 
 
+def within(panel: Panel, first: Any = None, last: Any = None) -> Panel:
+    """The rows of a panel from one day to another, both included; all when left out. Raises DataError for no row."""
+    if first is None and last is None:
+        return panel
+    days = panel.time_ns // DAY_NS
+    low, high = (day_number(d) if d is not None else int(days[i]) for d, i in ((first, 0), (last, -1)))
+    keep = (days >= low) & (days <= high)
+    if not keep.any():
+        span = f"{day_text(int(days[0]))}..{day_text(int(days[-1]))}"
+        raise DataError(f"{panel.label}: no row from {day_text(low)} to {day_text(high)}: the panel has {span}")
+    period = f"{day_text(int(days[keep][0]))}..{day_text(int(days[keep][-1]))} of {panel.header.period}"
+    return msgspec.structs.replace(
+        panel, header=msgspec.structs.replace(panel.header, period=period), time_ns=panel.time_ns[keep],
+        price=panel.price[:, keep], years=panel.years[keep], key=panel.key[keep], cost=panel.cost[keep],
+        size=panel.size[keep] if panel.size.size else panel.size,
+    )  # fmt: skip
+
+
 def day_of(panel: Panel, day: Any) -> int:
     """Row of the last moment of a day. Raises DataError when the panel has none."""
     wanted = day_number(day)
@@ -306,5 +324,5 @@ def day_of(panel: Panel, day: Any) -> int:
 
 __all__ = [
     "BOUNDARIES", "LAYOUTS", "NO_BOUNDARY", "TWO_SIDED", "UPPER", "Panel", "boundary_of", "day_of", "flat_rows",
-    "layout_of", "quotes_of", "rate_rows", "settled", "strip_of", "third_last_weekday", "vix_of",
+    "layout_of", "quotes_of", "rate_rows", "settled", "strip_of", "third_last_weekday", "vix_of", "within",
 ]  # fmt: skip
