@@ -101,7 +101,7 @@ def _audited(
         if kind == "yields":
             return audit_yields(_within(_treasury([str(path)]), span), terms)
         if span != (None, None):
-            raise ConfigError(f"--days: expected none with perpetuals, got {span[0]}..{span[1]}: all minutes are audited")
+            raise ConfigError(f"--days: expected none with perpetuals, got {span[0]}..{span[1]}: all are audited")
         return audit_perpetuals(path, terms, **({} if fee_bp is None else {"fee_bp": fee_bp}))
     if fee_bp:
         raise ConfigError("--fee-bp: expected with perpetuals; a fee of futures is money a contract, left out here")
