@@ -64,6 +64,7 @@ _NAMES = {
     "fill_truth": "oneprice.study.fill_truth",
     "audit_strip": "oneprice.study.term_audit",
     "replay_term": "oneprice.study.term_replay",
+    "replay_carry": "oneprice.study.term_carry",
     "replay_quotes": "oneprice.study.term_quotes",
     "Relation": "oneprice.signals.parity.relations",
     "PairSelection": "oneprice.study.walk_fit",

@@ -1,4 +1,4 @@
-"""Laws of listed spreads: nothing opened inside the band, the P&L of two legs to the unit, parts of the two contracts."""
+"""Laws of listed spreads: nothing opened inside the band, the P&L of two legs to the unit, told in two contracts."""
 
 from __future__ import annotations
 

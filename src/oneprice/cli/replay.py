@@ -53,6 +53,8 @@ def replay(
     if model is not None and not inputs.is_quoting(chosen):
         if queue is not None:
             raise ConfigError("--queue: expected none with a model on closes, which have no queue")
+        if "model" not in (chosen.memory.fields or {}):
+            raise ConfigError(f"--model: {chosen.name} takes no model; set its parameters with --set")
         _of_model(chosen, data, model, fees, limits, seed, out, as_json)
         return
     tapes = inputs.tapes_of(data, legs, days)
@@ -134,7 +136,7 @@ def _of_strips(
             raise ConfigError("replay: term_structure on tapes takes --model relations.json: which legs, which bands")
         from oneprice.modes import replay as mode
 
-        tapes = inputs.tapes_of(data, *which)
+        tapes = term_cli.tapes_with_cash(model, inputs.tapes_of(data, *which))
         how |= {"latency": inputs.latency_of(latency_ms), "limits": inputs.limits_of(limits)}
         chosen = inputs.strategy_of("term_structure", settings)
         with progress("replay", quiet=as_json) as tick:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from oneprice.market.rates import read_treasury
 from oneprice.market.settlement_tapes import HalfSpread
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, read_vix
 from oneprice.market.spread_tapes import LISTED_HALF, SpreadMarket
+from oneprice.market.tape import Tape
 from oneprice.modes.fit import Fit
 from oneprice.risk.limits import Limits
 from oneprice.signals.parity.relations import Relation
 from oneprice.strategies.term_structure import term_structure
+from oneprice.study.term_cash import financed
 from oneprice.study.term_compare import WAYS, TwoWays, compare_ways
 from oneprice.study.term_fit import LISTED_SPREAD, Rate, StripRules, fixed
 from oneprice.study.term_replay import CAPITAL, FEES, TermRun, replay_term, wide_price
@@ -170,6 +172,11 @@ def write_relations(relations: list[Relation], path: str | Path) -> Path:
     target = Path(path)
     target.write_bytes(msgspec.json.format(msgspec.json.encode(relations)))
     return target
+
+
+def tapes_with_cash(path: str | Path, tapes: Sequence[Tape]) -> list[Tape]:
+    """The tapes with interest on the spots whose relations in the file state their cash."""
+    return financed(tapes, read_relations(path))
 
 
 def relations_fit(path: str | Path, tapes: list[Any]) -> Fit:

@@ -23,6 +23,7 @@ from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.instruments import Fees
 from oneprice.core.records import NO_PRICE, TOP
 from oneprice.market.chains import NO_BOUNDARY, TWO_SIDED, Chain, Contract, Roll, day_text
+from oneprice.market.financing import Cash
 from oneprice.market.rates import Treasury
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread
 from oneprice.signals.parity.perpetual import perpetual_ratio
@@ -139,9 +140,7 @@ def leave_day(contract: Contract, rules: StripRules) -> int:
     return rules.roll.last_day(contract) - rules.margin_days
 
 
-def calendar_terms(
-    chain: Chain, places: tuple[int, int], rules: StripRules, rate: Rate, day: int
-) -> dict[str, Any]:
+def calendar_terms(chain: Chain, places: tuple[int, int], rules: StripRules, rate: Rate, day: int) -> dict[str, Any]:
     """Fields of the relation of two contracts (nearer, later) that do not depend on how it is traded."""
     one, two = (chain.contracts[p] for p in places)
     base = financing(rate, day, one.years_left(day), two.years_left(day))
@@ -375,7 +374,8 @@ def carry_relation(
     """Cash-and-carry and its reverse: a spot and a future.
 
     rates (lend, borrow) a year; `terms`: any of storage_rate, yield_rate, borrow_fee (a year), store (money a unit and
-    year), open, back, confirm, apart_ns, leave_ns. Without the reverse (the spot cannot be lent): two_sided=0.
+    year), open, back, confirm, apart_ns, leave_ns. Rates, fee and storage are also what a replay charges the spot
+    (`Relation.cash`). Without the reverse (the spot cannot be lent): two_sided=0.
     """
     t = dict(terms or {})
     known = ("storage_rate", "yield_rate", "borrow_fee", "store", "open", "back", "confirm", "apart_ns", "leave_ns",
@@ -390,6 +390,10 @@ def carry_relation(
         expiry_ns=expiry_ns, leave_ns=int(t.get("leave_ns", expiry_ns)), apart_ns=int(t.get("apart_ns", 0)),
         open=t.get("open", 0.0), back=t.get("back", 0.0), confirm=int(t.get("confirm", 2)),
         two_sided=bool(t.get("two_sided", 1)),
+        cash=Cash(
+            lend=rates[0], borrow=rates[1], fee=t.get("borrow_fee", 0.0), storage_rate=t.get("storage_rate", 0.0),
+            store=t.get("store", 0.0),
+        ),
     )  # fmt: skip
 
 
@@ -414,7 +418,7 @@ def perpetual_relation(
         raise ConfigError(f"perpetual: funding {funding_a_year} a year cannot hold a price against {spread:g} a year")
     return Relation(
         kind="perpetual", symbols=(spot, perpetual), qty=qty, growth_low=low, growth_high=high, cost=cost,
-        confirm=confirm, apart_ns=apart_ns,
+        confirm=confirm, apart_ns=apart_ns, cash=Cash(lend=rates[0], borrow=rates[1]),
     )  # fmt: skip
 
 

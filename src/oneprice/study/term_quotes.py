@@ -27,6 +27,7 @@ from oneprice.modes.replay import replay
 from oneprice.signals.parity.perpetual import funding_rate
 from oneprice.signals.parity.relations import Relation
 from oneprice.strategies.term_structure import term_structure
+from oneprice.study.term_cash import financed
 from oneprice.study.term_fit import fixed
 from oneprice.study.term_parts import Ladder, term_parts
 from oneprice.study.term_replay import TermRun, strip_limits
@@ -139,9 +140,11 @@ def replay_quotes(
 ) -> TermRun:
     """Replay relations whose bands are known beforehand; `word` is what lies outside them is called.
 
+    Spots are charged interest at the rates their relations state, a day after the other (`market/financing.py`).
+
     Raises ConfigError for a leg that has no tape.
     """
-    chosen = list(tapes)
+    chosen = financed(tapes, relations)
     symbols = [t.instrument.symbol for t in chosen]
     first = max(int(t.events["receive_ns"][0]) for t in chosen)
     fit = Fit(estimator=fixed(relations, symbols), first_ns=first, every_ns=1 << 61, latency_ns=1)

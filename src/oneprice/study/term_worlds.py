@@ -17,6 +17,8 @@ from oneprice.core.instruments import Fees
 from oneprice.engine.state import Settings
 from oneprice.execution.latency import constant
 from oneprice.market.chains import TWO_SIDED, UPPER, Roll, make_chain
+from oneprice.market.corporate import with_dividends
+from oneprice.market.financing import Cash, with_cash
 from oneprice.market.header import Header
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread, settlement_tapes
 from oneprice.market.settlements import Settlements, settlements
@@ -35,6 +37,7 @@ RATE, STORAGE, N_DAYS, MONTH = 0.03, 0.5, 300, 30
 RULES = StripRules(lots=2, storage=STORAGE, places=10, roll=Roll(days=5))
 FEES = Fees(maker_bp=0, taker_bp=0, per_lot="2.5")
 SPREAD = HalfSpread()
+CASH = Cash(lend=RATE - 0.0025, borrow=RATE + 0.005, fee=0.002)
 STOCK, FUTURE = "SP", "SF"
 ABOUT = Header(
     source="simulated", licence="own", period="made", side="not stated", simultaneity="one settlement a day",
@@ -227,15 +230,22 @@ class _Estimator:
         years = (600 - day) / 365.0
         return carry_relation(
             f"futures:{STOCK}9000", f"futures:{FUTURE}600", expiry_ns=600 * DAY_NS,
-            rates=(RATE - 0.0025, RATE + 0.005), qty=200.0, cost=0.2,
+            rates=(CASH.lend, CASH.borrow), qty=200.0, cost=0.2,
             terms={"yield_rate": -math.log1p(-owed / share) / years, "apart_ns": DAY_NS // 2,
-                   "confirm": self.confirm, "borrow_fee": 0.002, "leave_ns": 590 * DAY_NS},
+                   "confirm": self.confirm, "borrow_fee": CASH.fee, "leave_ns": 590 * DAY_NS},
         )  # fmt: skip
+
+
+def _paid(tape: Any, world: World) -> Any:
+    """The tape of the stock with its interest, lender's fee and dividends; any other as it is."""
+    if tape.instrument.underlying != STOCK:
+        return tape
+    return with_cash(with_dividends(tape, [(day * DAY_NS, amount) for day, amount in world.dividends]), CASH)
 
 
 def replay_world(world: World, confirm: int = 2) -> tuple[Run, tuple[Trade, ...]]:
     """The world through the engine, refitted each day, and its trades."""
-    tapes = [t for p in world.panels for t in settlement_tapes(p, half_spread=SPREAD, fees=FEES)]
+    tapes = [_paid(t, world) for p in world.panels for t in settlement_tapes(p, half_spread=SPREAD, fees=FEES)]
     first_ns = min(int(t.events["receive_ns"][0]) for t in tapes)
     run = replay(
         term_structure(slip_bp=5_000.0, slip_price=20.0, participation=1.0),

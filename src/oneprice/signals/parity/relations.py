@@ -23,6 +23,7 @@ import numpy as np
 from oneprice.core.errors import ConfigError, unknown_name
 from oneprice.core.records import record
 from oneprice.features import boundary
+from oneprice.market.financing import Cash
 
 N_RELATIONS, N_RELATION_LEGS = 12, 4
 CARRY, PERPETUAL, SPREAD, LISTED = 0, 1, 2, 3
@@ -63,7 +64,8 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One relation as a fit gives it; `pack_relations` makes the model of a list. Times in ns since 1970.
 
     Carry: `growth_low` = r_l - f - y and `growth_high` = r_b + u - y a year. Perpetual: the two ratios. Spread:
-    `weights` with `low` and `high` (None: no bound). Raises ConfigError for what cannot be traded.
+    `weights` with `low` and `high` (None: no bound). `cash` is at what rates the cash of a spot, the first leg, is lent
+    and borrowed: a replay posts it (`study/term_cash.py`). Raises ConfigError for what cannot be traded.
     """
 
     kind: str
@@ -84,6 +86,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     open: float = 0.0
     back: float = 0.0
     confirm: int = 2
+    cash: Cash | None = None
 
     def __post_init__(self) -> None:
         where = f"relation {'/'.join(self.symbols)}"
@@ -108,6 +111,8 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ConfigError(f"{where}: expected ratios 0 < growth_low <= growth_high")
         if self.low is not None and self.high is not None and not self.low <= self.high:
             raise ConfigError(f"{where}: expected low <= high, got {self.low} and {self.high}")
+        if self.cash is not None and (self.kind not in ("carry", "perpetual") or self.near_ns > 0):
+            raise ConfigError(f"{where}: cash is stated, but its first leg is no spot: a future's is margined")
         for name in ("qty", "confirm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{where}: expected {name} above 0, got {getattr(self, name)}")
