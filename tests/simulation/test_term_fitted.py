@@ -37,7 +37,8 @@ def strip(seed: int, kept: float, jump_day: int = DAYS, low_day: int = DAYS) -> 
     rng = np.random.default_rng(seed)
     ends = np.array([20 + 30 * k for k in range(CONTRACTS)])
     chain = make_chain("XX", ends.tolist(), boundary="upper", multiplier=1000.0, tick=0.01)
-    chi, xi, off = 0.0, np.log(60.0), np.zeros(CONTRACTS)
+    chi, xi = 0.0, float(np.log(60.0))
+    off: np.ndarray = np.zeros(CONTRACTS)
     rows: list[tuple[int, str, float]] = []
     for t in range(DAYS):
         if t % 7 >= 5:
@@ -131,7 +132,7 @@ def test_refits_come_as_model_updates_on_their_schedule() -> None:
 
 
 def test_a_model_depends_on_its_rows_alone() -> None:
-    """A new estimator asked late, as in a recovered session, gives the very model of the one that was there all along."""
+    """A new estimator asked late, as in a recovered session, gives the model of the one that was always there."""
     got, old = reverting()
     windows = [t.events[t.events["receive_ns"] <= 500 * DAY_NS] for t in got.tapes]
     new = FittedEstimator(old.legs, old.symbols, old.rules, old.rate, old.costs)

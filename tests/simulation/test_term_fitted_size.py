@@ -45,7 +45,7 @@ def residuals(seed: int, kept: float) -> list[np.ndarray]:
 
 
 def test_size_and_power_at_five_per_cent() -> None:
-    """Walks pass at most about one time in twenty, residuals with a half-life of a week often; plain nulls are loose."""
+    """Walks pass at most about one time in twenty, residuals with a half-life of a week often; others are loose."""
     walks = [x for seed in range(6) for x in residuals(seed, 1.0)]
     back = [x for seed in range(6) for x in residuals(seed, 0.9)]
     size = np.mean([reversion(x, "abc").p <= 0.05 for x in walks])

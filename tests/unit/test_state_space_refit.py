@@ -1,4 +1,4 @@
-"""Refits: the gradient is that of the likelihood, an old minimum is left, and the optimum is that of the long search."""
+"""Refits: the gradient is that of the likelihood, an old minimum is left, the optimum is that of the long search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ FAST = SchwartzSmith(
 )  # fmt: skip
 
 
-def simulated(model: SchwartzSmith, dates: int, rng: np.random.Generator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def simulated(
+    model: SchwartzSmith, dates: int, rng: np.random.Generator, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(prices, last states) under a model."""
     n = len(YEARS)
     z, d, step = np.empty((dates, n, 2)), np.empty((dates, n)), np.empty((2, 5))
@@ -44,7 +46,7 @@ def simulated(model: SchwartzSmith, dates: int, rng: np.random.Generator, x: np.
 
 
 def test_the_gradient_is_that_of_the_likelihood() -> None:
-    """The one-pass score equals central differences of the plain filter's likelihood, gaps and an empty date included."""
+    """The one-pass score equals central differences of the plain filter's likelihood, gaps included."""
     rng = np.random.default_rng(1)
     price, _ = simulated(FAST, 60, rng, np.array([0.0, 3.0]))
     price[3, 4], price[10], price[20:25, 7] = np.nan, np.nan, np.nan

@@ -194,9 +194,10 @@ class FittedEstimator(StripEstimator):
         span = f"{day_text(done[0][1].time_ns // DAY_NS)} to {day_text(done[-1][1].time_ns // DAY_NS)}"
         told = ", ".join(f"{name} {n}" for name, n in sorted(won.items()))
         refused = ", ".join(f"{name} {n}" for name, n in sorted(why.items())) or "none"
+        last, share = done[-1][1].model.text, self.rules.false_share
         return [
-            f"fitted bands, {self.rules.model}: {len(done)} refits, {span}; best from {told}; last: {done[-1][1].model.text}",
-            f"residual packages tried {len(tests)}, admitted {admitted} (false share {self.rules.false_share:g} a refit, "
+            f"fitted bands, {self.rules.model}: {len(done)} refits, {span}; best from {told}; last: {last}",
+            f"residual packages tried {len(tests)}, admitted {admitted} (false share {share:g} a refit, "
             f"Benjamini-Yekutieli over those tried); refused: {refused}",
         ]
 

@@ -146,7 +146,9 @@ def loss_of(y: np.ndarray, t: np.ndarray, dt_years: float) -> Callable[[np.ndarr
     return loss
 
 
-def _search(loss: Any, first: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], steps: int) -> tuple[np.ndarray, float]:
+def _search(
+    loss: Any, first: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], steps: int
+) -> tuple[np.ndarray, float]:
     from scipy.optimize import minimize
 
     found = minimize(
