@@ -146,7 +146,7 @@ def test_the_text_says_whether_it_pays(busy: Making) -> None:
     assert "as given" in text and "symmetric" in text and "nothing" in text
     assert f"breaks even at a fee of {busy.runs[0].break_even_fee_bp:.3f} bp" in text
     assert ("It pays" in text) == (busy.runs[0].net > 0)
-    assert "never filled" in str(measured_far())
+    assert "never quoted: the gate refused its orders: price_band" in str(measured_far())
     run = busy.runs[0]
     lucky = {**run.pnl, "inventory": run.net - 1.0 if run.net < 0 else run.net + 1.0}
     told = str(msgspec.structs.replace(busy, runs=(msgspec.structs.replace(run, pnl=lucky),)))

@@ -9,6 +9,7 @@ import typer
 from oneprice.cli import audit_term as term
 from oneprice.cli import inputs
 from oneprice.cli.common import JSON, floats, print_json, progress, verb
+from oneprice.core.errors import ConfigError
 
 
 def _fills(tapes: list[Any], horizon: str, rivals: bool, as_json: bool) -> None:
@@ -100,6 +101,8 @@ def audit(
     if fills:
         _fills(inputs.tapes_of(data, legs, days), horizon, rivals, as_json)
         return
+    if rivals or horizon != "left":
+        raise ConfigError("--rivals and --horizon are of the proof of fill models: add --fills")
     from oneprice.study.audit import audit as study
 
     tapes = inputs.tapes_of(data, legs, days)

@@ -46,6 +46,19 @@ def _plain(found: Any) -> dict[str, Any]:
     return {"missing": found} if isinstance(found, str) else dict(found.to_dict())
 
 
+def _first(text: str) -> int:
+    """`--first` in nanoseconds, 0 for all."""
+    from oneprice.study.walk_estimator import span
+
+    try:
+        months, first_ns = span(text) if text else (0, 0)
+    except ConfigError:
+        months, first_ns = 1, 0
+    if months:
+        raise ConfigError(f"--first: expected a whole number and s, h, d or w, such as 200s or 1h, got {text!r}")
+    return first_ns
+
+
 def fit_making(
     strategy: str,
     tape: str | None,
@@ -61,16 +74,16 @@ def fit_making(
     as_json: bool,
 ) -> None:
     """Calibrate on each leg; exit status 1 where one is refused, and no model is written."""
+    from oneprice.signals.intensity.reach import check_range
     from oneprice.study.fit_making import calibrate, first_part, write_model
     from oneprice.study.making_text import text
 
     if tape is None:
         raise ConfigError(f"fit {strategy}: expected --tape FOLDER with a tape of quotes and trades, got none")
-    from oneprice.study.walk_estimator import span
-
-    months, first_ns = span(first) if first else (0, 0)
-    if months or not join_ms >= 0.0:
-        raise ConfigError(f"expected --first in s, h, d or w and --join-ms of 0 or more, got {first} and {join_ms}")
+    first_ns = _first(first)
+    if not 0.0 <= join_ms < 1e9:
+        raise ConfigError(f"--join-ms: expected milliseconds of 0 or more, got {join_ms:g}")
+    check_range(near, far)
     tapes = inputs.tapes_of(tape, legs, days)
     if (out or page) and len(tapes) != 1:
         names = ", ".join(t.leg for t in tapes)

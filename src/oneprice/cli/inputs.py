@@ -140,6 +140,17 @@ def is_quoting(strategy: Any) -> bool:
     return "said" in (strategy.memory.fields or {}) and "requote_ticks" in strategy.names
 
 
+_TWO_LEGS = ("cross_market", "hedged_making", "latency_arb")
+
+
+def _need_two(strategy: Any, tapes: list[Any]) -> None:
+    """Refuse one tape for a strategy of this package that trades one leg against another."""
+    shipped = strategy.function.__module__.startswith("oneprice.strategies")
+    if shipped and strategy.name in _TWO_LEGS and len(tapes) < 2:
+        legs = ", ".join(t.leg for t in tapes)
+        raise ConfigError(f"{strategy.name}: expected tapes of two legs or more, got {legs}; repeat --leg")
+
+
 def quoting_of(strategy: Any, tapes: list[Any], model: Path | None) -> tuple[Any, list[Any]]:
     """A quoting strategy checked, and the fits that put its model in force; another strategy as it is.
 
@@ -148,8 +159,10 @@ def quoting_of(strategy: Any, tapes: list[Any], model: Path | None) -> tuple[Any
     Raises
     ------
     ConfigError
-        Parameters that cannot quote, or a model fitted on all of these tapes or of another leg.
+        Parameters that cannot quote, one leg where two are needed, or a model fitted on all of these tapes or of
+        another leg.
     """
+    _need_two(strategy, tapes)
     if not is_quoting(strategy):
         return strategy, []
     from oneprice.study.fit_making import read_quoting
@@ -196,6 +209,8 @@ def latency_of(ms: float) -> Any:
     """The same latency each way."""
     from oneprice.execution.latency import constant
 
+    if not 0.0 <= ms < 1e9:
+        raise ConfigError(f"--latency-ms: expected milliseconds of 0 or more, got {ms:g}")
     return constant(ms * 1e3, ms * 1e3)
 
 

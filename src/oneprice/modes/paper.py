@@ -75,7 +75,7 @@ def paper(
     stop : set it (or press Ctrl-C) to stop cleanly.
     status : called about twice a second with figures of the session.
     """
-    if speed < 0:
+    if not speed >= 0:
         raise ConfigError(f"speed: expected 0 (no waiting) or more, got {speed}")
     if snapshot_events < 1:
         raise ConfigError(f"snapshot_events: expected 1 or more, got {snapshot_events}")

@@ -268,6 +268,8 @@ def read_quoting(path: str | Path) -> QuotingModel:
         packed = pack(gains=gains, **rest)
     except (TypeError, ValueError) as error:
         raise DataError(f"{file}: values: expected numbers, got {values!r:.80}; {hint}") from error
+    except ConfigError as error:
+        raise DataError(f"{file}: values: {error}; {hint}") from error
     return QuotingModel(str(found.get("fit", {}).get("leg", "")), int(packed["fit_ns"]), packed)
 
 

@@ -18,12 +18,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from oneprice.core.arena import STRATEGY
 from oneprice.core.errors import ConfigError
 from oneprice.core.records import CAUSES, COMMAND, FILL_ROW, SAMPLE
 from oneprice.execution.strategy import Strategy
 from oneprice.market.tape import Tape
 from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
+from oneprice.strategies import desk
 from oneprice.study.making_marks import MARK, STILL, marks, mid_at, mids, touch_time, value_of
 from oneprice.study.report import RunData, cause_table
 
@@ -71,6 +73,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, float]  # mean absolute, deviation and most of the position, underlying units
     groups: dict[str, tuple[Group, ...]]  # flow, imbalance, queue -> deciles
     closes: bool
+    why_not: str = ""  # of a run that never quoted: what stood against it at its last look
 
     @property
     def net(self) -> float:
@@ -156,6 +159,8 @@ def making(
     given = run if run is not None else replay(strategy, tapes, out=out, **how)
     first, leg = told(given), leg_quoted(strategy, tapes)
     found, lives = _measured(first, tapes, leg, "as given")
+    if not any(share > 0.0 for share in found.quoting) and isinstance(given, Run):
+        found = msgspec.structs.replace(found, why_not=last_reason(given, strategy))
     runs = [found]
     if twin and "symmetric" in strategy.names and not strategy.parameters["symmetric"]:
         runs.append(quoted(replay(strategy(symmetric=1), tapes, **how), tapes, leg=leg, name="symmetric"))
@@ -175,6 +180,38 @@ def making(
     if folder is not None:
         made.write(folder)
     return made
+
+
+REASONS = {
+    desk.OK: "its orders were not accepted",
+    desk.NO_TOUCH: "the touch was one-sided, locked, crossed or empty",
+    desk.STALE: "the touch was stale",
+    desk.PAST_HORIZON: "the horizon had passed",
+    desk.NO_VOLATILITY: "no volatility was known: a mid that does not move, or not for warm_s",
+    desk.TOXIC: "flow was toxic by toxic_burst or toxic_flow",
+    desk.NO_QUOTE: "no price was finite: no model in force, or numbers that give none",
+}
+
+
+def last_reason(run: Run, strategy: Strategy) -> str:
+    """What stood against a quote, in words: the gate, or what the strategy saw when it last looked.
+
+    After its end a tape's touch is stale whatever was the matter before: then the reasons that last are looked at.
+    """
+    if refused := run.refusals():
+        return "the gate refused its orders: " + ", ".join(f"{why} {n:,}" for why, n in refused.items())
+    arena = run.engine.arena
+    at = int(arena.section("strategies", STRATEGY)[0]["memory_off"])
+    m = arena.buffer[at : at + strategy.memory.itemsize].view(strategy.memory)[0]
+    why, p = int(m["said"]["why"]), strategy.parameters
+    horizon_s = p.get("horizon_s", 0.0)
+    if why == desk.STALE and len(run.rows) and "seen" in (strategy.memory.names or ()):
+        if 0.0 < horizon_s <= (int(run.rows["time_ns"][-1]) - int(m["said"]["start_ns"])) * 1e-9:
+            why = desk.PAST_HORIZON
+        warm = m["seen"]["sigma"] > 0.0 and m["seen"]["slow"]["sum_s"] >= p["warm_s"]
+        if why == desk.STALE and not warm and m["model"]["sigma"] == 0.0:
+            why = desk.NO_VOLATILITY
+    return REASONS[why]
 
 
 def leg_quoted(strategy: Strategy, tapes: Sequence[Tape]) -> int:
@@ -217,7 +254,7 @@ def _measured(
     shares = np.zeros((2, 2), np.int64)
     seconds = _seconds(tape)
     touch_time(still, lives, int(tape.events["receive_ns"][-1]), shares)
-    parts = shares / (seconds * 1e9)
+    parts = shares / max(seconds * 1e9, 1.0)  # a tape of one moment has no time to share
     pnl = run.pnl
     traded = _traded(run, tapes)
     gross = pnl["total"] - pnl["fee"] - pnl["tax"]

@@ -57,11 +57,11 @@ def streams_of(events: np.ndarray, instrument: Instrument) -> Streams:
     inverse = instrument.contract == "inverse"
     rows = quotes(events, tick=tick, lot=float(instrument.lot), inverse=inverse)
     prints = events[events["kind"] == TRADE]
-    prints = prints[prints["side"] != 0]
+    prints = prints[(prints["side"] != 0) & (prints["qty"] > 0)]  # a trade of nothing is no arrival
     if len(rows) < 2 or len(prints) == 0:
         raise DataError(
             f"{instrument.symbol}: expected a tape with quotes and trades, got {len(rows)} touches and "
-            f"{len(prints)} prints with a side"
+            f"{len(prints)} prints with a side and a quantity"
         )
     order = np.argsort(rows["exchange_ns"], kind="stable")
     rows = rows[order]

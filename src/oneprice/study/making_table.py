@@ -52,6 +52,8 @@ def written(value: float, style: str) -> str:
 def verdict(made: Making) -> str:
     """One sentence: does it pay after fees, and at which fee it would."""
     run = made.runs[0]
+    if run.why_not:
+        return f"It never quoted: {run.why_not}. P&L 0, as doing nothing."
     if run.fills == 0:
         return "It was never filled: P&L 0, as doing nothing."
     pays = "pays" if run.net > 0 else "does not pay"

@@ -22,7 +22,7 @@ import math
 import msgspec
 import numpy as np
 
-from oneprice.core.errors import DataError
+from oneprice.core.errors import ConfigError, DataError
 from oneprice.signals.intensity.count import Counts
 from oneprice.signals.intensity.fit import MIN_ARRIVALS, Cells, Intensity, fit_cells
 
@@ -40,12 +40,19 @@ def fit_reaches(counts: Counts, *, near: float | None = None, far: float | None 
 
     Raises
     ------
+    ConfigError
+        Ends that are negative or no numbers, or near not below far.
     DataError
         No arrival matched a touch, or a range that holds nothing.
     """
+    check_range(near, far)
     reach = counts.reach[counts.reach >= counts.spread]
     if len(reach) == 0:
-        raise DataError("intensity: expected arrivals that reached the touch before them, got none")
+        raise DataError(
+            f"intensity: expected arrivals that reached the touch before them, got none: of {counts.prints} prints "
+            f"{counts.unmatched} orders met a book that was one-sided, crossed or not known yet and {counts.inside} "
+            "printed inside the touch; is the tape's book two-sided, and are its clocks aligned?"
+        )
     if near is not None or far is not None:
         low = 0 if near is None else math.ceil(near / counts.half_tick - 1e-9)
         high = int(reach.max()) if far is None else math.floor(far / counts.half_tick + 1e-9)
@@ -55,6 +62,15 @@ def fit_reaches(counts: Counts, *, near: float | None = None, far: float | None 
     if good:
         return max(good, key=lambda f: (f.n, f.far))
     return max(fits, key=lambda f: (f.n, f.far))
+
+
+def check_range(near: float | None, far: float | None) -> None:
+    """Refuse ends of a range of distances that are none."""
+    for name, value in (("near", near), ("far", far)):
+        if value is not None and not (value >= 0.0 and math.isfinite(value)):
+            raise ConfigError(f"intensity: {name}: expected a distance of 0 or more in quote currency, got {value:g}")
+    if far is not None and not (near or 0.0) < far:
+        raise ConfigError(f"intensity: near must be below far, got near {near or 0.0:g} and far {far:g}")
 
 
 def ranges(reach: np.ndarray, spread: np.ndarray) -> list[tuple[int, int]]:
@@ -91,9 +107,11 @@ def fit_range(counts: Counts, near: int, far: int) -> Intensity:
     h, exposed = h[keep], exposed[:, keep]
     hit = (counts.reach >= counts.spread) & (counts.reach >= near)
     if len(h) < 2 or not hit.any():
+        most = float(counts.reach.max(initial=0)) * counts.half_tick
         raise DataError(
             f"intensity: range {near * counts.half_tick:g} to {far * counts.half_tick:g}: expected exposed distances "
-            f"with arrivals, got {len(h)} distances and {int(hit.sum())} arrivals"
+            f"with arrivals, got {len(h)} distances and {int(hit.sum())} arrivals; the farthest of this tape reached "
+            f"{most:g}, give a nearer near"
         )
     inner = min(max(int(np.searchsorted(h, far, side="right")), 1), len(h) - 1)
     by_block = np.zeros((len(exposed), inner + 1))
