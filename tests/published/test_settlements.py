@@ -16,7 +16,7 @@ def of(data_dir: Path, root: str) -> Settlements:
     return read_settlements(folder / "dflong.parquet", read_chain(folder / "expiry_table.parquet", root))
 
 
-@pytest.mark.parametrize(("root", "rows"), [("CL", 169_596), ("NG", 168_732), ("BRN", 173_911), ("HO", 84_600)])
+@pytest.mark.parametrize(("root", "rows"), [("CL", 169_596), ("NG", 168_732), ("BRN", 173_911), ("HO", 76_934)])
 def test_every_price_finds_its_contract(data_dir: Path, root: str, rows: int) -> None:
     """All prices are placed, or listed; the front and the third move together over a roll only if it is on its day."""
     got = of(data_dir, root)

@@ -65,6 +65,7 @@ def test_a_series_without_a_name_is_of_another_root(tmp_path: Path) -> None:
     chain = read_chain(expiries(tmp_path / "e.parquet", ENDS), "CL")
     told = read_settlements(strip(tmp_path / "s.parquet", series=["CL01", None, "CL03"]), chain)
     assert told.price[0, [0, 2]].tolist() == [50.0, 52.0]
+    assert [e.reason for e in told.excluded] == ["1 rows of the file: no series name, of which root is not known"]
 
 
 def test_a_table_of_expiries_without_a_day_is_refused(tmp_path: Path) -> None:
@@ -87,6 +88,60 @@ def test_a_file_that_the_expiries_do_not_reach_is_refused(tmp_path: Path) -> Non
         read_settlements(strip(tmp_path / "s.parquet"), read_chain(table, "CL"))
     with pytest.raises(DataError, match="got none"):
         strip_of(strip(tmp_path / "t.parquet", series=[None, None, "CL"]), table, "CL")
+
+
+def monthly(path: Path, months: list[int]) -> Path:
+    """Expiries on the 20th of months counted from January 2020."""
+    last = [dt.datetime(2020 + m // 12, m % 12 + 1, 20) for m in months]
+    pl.DataFrame(
+        {"tick.prefix": ["CL"] * len(last), "Last.Trade": last, "First.Notice": last,
+         "Year": [float(d.year) for d in last], "Month": [float(d.month) for d in last]},
+        schema_overrides={"Last.Trade": pl.Datetime("ms"), "First.Notice": pl.Datetime("ms")},
+    ).write_parquet(path)  # fmt: skip
+    return path
+
+
+def test_prices_whose_contract_the_expiries_cannot_tell_are_listed(tmp_path: Path) -> None:
+    """Before the table begins and across a hole a place names no contract; in the month before an expiry it does."""
+    days = [dt.date(2020, 1, 2), dt.date(2020, 6, 10), dt.date(2020, 9, 10), dt.date(2020, 10, 10)]
+    prices = strip(
+        tmp_path / "s.parquet", date=[d for d in days for _ in range(3)], series=["CL01", "CL02", "CL03"] * 4,
+        value=[50.0 + i for i in range(12)],
+    )  # fmt: skip
+    hole = read_chain(monthly(tmp_path / "e.parquet", [0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13]), "CL")
+    got = read_settlements(prices, hole)
+    seen = {(str(dt.date(1970, 1, 1) + dt.timedelta(int(got.days[t]))), hole.contracts[k].symbol): got.price[t, k]
+            for t, k in zip(*(got.price > 0).nonzero(), strict=True)}  # fmt: skip
+    assert seen == {
+        ("2020-01-02", "CLF2020"): 50.0, ("2020-01-02", "CLG2020"): 51.0, ("2020-01-02", "CLH2020"): 52.0,
+        ("2020-06-10", "CLM2020"): 53.0, ("2020-06-10", "CLN2020"): 54.0,  # the third place lies behind the hole
+        ("2020-10-10", "CLV2020"): 59.0, ("2020-10-10", "CLX2020"): 60.0, ("2020-10-10", "CLZ2020"): 61.0,
+    }  # fmt: skip
+    assert got.excluded[0].reason.startswith("4 rows (2020-06-10..2020-09-10): the table of expiries lacks contracts")
+    late = read_chain(monthly(tmp_path / "l.parquet", list(range(12, 30))), "CL")
+    with pytest.raises(DataError, match="begins with CLF2021"):
+        read_settlements(prices, late)
+
+
+def test_a_root_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    """Expiries and prices name their roots, and the nearest."""
+    table = expiries(tmp_path / "e.parquet", ENDS)
+    with pytest.raises(DataError, match="no contract of CLL: the file has CL; did you mean 'CL'"):
+        read_chain(table, "CLL")
+    prices = strip(tmp_path / "s.parquet", series=["HO01", "HO02", "HO03"])
+    with pytest.raises(DataError, match="no series of CL: the file has HO"):
+        read_settlements(prices, read_chain(table, "CL"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "says"),
+    [("storage", "abc", "expected a number, got 'abc'; write --set storage=0.5"), ("lots", "x", "a whole number"),
+     ("places", 1, "expected places of 2 or more")],
+)  # fmt: skip
+def test_a_rule_of_another_type_says_what_it_takes(tmp_path: Path, name: str, told: object, says: str) -> None:
+    """Name, type, an example and what came."""
+    with pytest.raises(ConfigError, match=says):
+        replay_settings(tmp_path / "none.parquet", {"root": "CL", name: told})
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "the file is empty"), ("tenor,rate\n", "the header alone")])

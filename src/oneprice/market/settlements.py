@@ -120,7 +120,10 @@ def _panel(
     twice = np.flatnonzero(np.diff(key[order]) == 0)
     if len(twice):
         i = order[twice[0]]
-        raise DataError(f"settlements of {chain.root}: {chain.contracts[at[i]].symbol} twice on {day_text(day[i])}")
+        raise DataError(
+            f"settlements of {chain.root} ({header.source}): {chain.contracts[at[i]].symbol} twice on "
+            f"{day_text(day[i])}: expected one price a contract and day; drop the double"
+        )
     days = np.unique(day)
     out = np.full((len(days), len(chain.contracts)), np.nan)
     out[np.searchsorted(days, day), at] = value
@@ -235,18 +238,55 @@ def read_settlements(path: str | Path, chain: Chain) -> Settlements:
             f"{path}: the table of expiries of {chain.root} ends on {day_text(last.last_trade_day)} ({last.symbol}), "
             f"before the prices of {day_text(day.min())}..{day_text(day.max())}"
         )
+    unknown = _unknown_place(chain.last_trade_days, day, at) & ~beyond
+    if (beyond | unknown).all():
+        raise DataError(
+            f"{path}: the table of expiries of {chain.root} has no contracts for the prices of "
+            f"{day_text(day.min())}..{day_text(day.max())}: it begins with {chain.contracts[0].symbol} "
+            f"({day_text(chain.contracts[0].last_trade_day)}), or lacks contracts in between"
+        )
     about = Header(
         source=str(Path(path).name), licence="see data", period=f"{day_text(day.min())}..{day_text(day.max())}",
         side="not stated", simultaneity="one settlement a day", survivorship="all contracts of the root", tries=1,
         claim=False, claim_why=CLAIM_WHY,
     )  # fmt: skip
-    out = _panel(chain, day[~beyond], at[~beyond], rows["value"].to_numpy()[~beyond], about, True)
+    keep = ~(beyond | unknown)
+    out = _panel(chain, day[keep], at[keep], rows["value"].to_numpy()[keep], about, True)
     lost = []
     if unnamed:
         lost.append(Excluded(chain.root, f"{unnamed} rows of the file: no series name, of which root is not known"))
+    if unknown.any():
+        span = f"{day_text(day[unknown].min())}..{day_text(day[unknown].max())}"
+        lost.append(
+            Excluded(
+                chain.root, f"{int(unknown.sum())} rows ({span}): the table of expiries lacks contracts before them, so"
+                f" that their place names none"
+            )
+        )
     if beyond.any():
         lost.append(Excluded(chain.root, f"{int(beyond.sum())} rows: beyond the last contract of the expiry table"))
     return msgspec.structs.replace(out, excluded=(*out.excluded, *lost))
+
+
+def _unknown_place(ends: np.ndarray, day: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """bool[n]: rows whose place cannot be told, since the table of expiries begins too late for their day, or lacks
+    contracts between the front and them.
+
+    A hole is more than twice the usual time between last trades, with the usual time again behind it (contracts far out
+    may be listed for some months only). Behind a hole, and at the start, a contract is the front only as long before
+    its last trade as contracts usually lie apart.
+    """
+    if len(ends) < 4:
+        return np.zeros(len(day), bool)
+    apart = np.diff(ends)
+    usual = float(np.median(apart))
+    widest = int(apart[apart <= 1.5 * usual].max())
+    hole = (apart > 2.0 * usual) & (np.append(apart[1:], usual) <= 1.5 * usual)
+    before = np.concatenate([[0], np.cumsum(hole)])  # holes before each contract
+    front = np.minimum(np.searchsorted(ends, day), len(ends) - 1)
+    crossed = before[np.minimum(at, len(ends) - 1)] > before[front]
+    begins = np.concatenate([[True], hole])[front]
+    return np.asarray(crossed | (begins & (ends[front] - day > widest)))
 
 
 def read_vix(path: str | Path) -> Settlements:
