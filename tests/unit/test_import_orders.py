@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import sys
 from datetime import date
@@ -454,8 +455,28 @@ def test_mbo_with_the_vendor_s_package(tmp_path: Path) -> None:
     )  # fmt: skip
     path = tmp_path / "a.dbn"
     path.write_bytes(dbn(made))
-    for name in ("action", "side", "order_id", "price", "size", "flags", "ts_event", "ts_recv", "sequence"):
+    fields = ("action", "side", "order_id", "price", "size", "flags", "ts_event", "ts_recv", "sequence")
+    for name in fields:
         assert (read_dbn(path)[name] == SESSION[name]).all()
+    ident = package.SType.INSTRUMENT_ID
+    about = package.Metadata(
+        dataset="GLBX.MDP3", start=0, stype_in=ident, stype_out=ident, schema=package.Schema.MBO, symbols=[],
+        partial=[], not_found=[], mappings=[], end=None, limit=None, ts_out=False, version=3,
+    )  # fmt: skip
+    packed, many = io.BytesIO(), np.tile(SESSION, 3_000)
+    many["ts_event"] += np.random.default_rng(0).integers(0, 1 << 40, len(many)).astype(np.uint64)
+    with package.Transcoder(packed, package.Encoding.DBN, package.Compression.ZSTD) as pack:
+        pack.write(about.encode() + many.tobytes())
+        pack.finish()
+    path.write_bytes(packed.getvalue())
+    for name in fields:
+        assert (read_dbn(path)[name] == many[name]).all()
+    path.write_bytes(packed.getvalue()[:-40])
+    with pytest.raises(DataError, match=r"ends within a record, after .* truncated"):
+        read_dbn(path)
+    path.write_bytes(packed.getvalue()[:4] + b"x" * 80)
+    with pytest.raises(DataError, match="not a DBN file of the schema mbo"):
+        read_dbn(path)
 
 
 def test_formats_of_the_verb(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `fit`, `replay`, `paper` and `audit --fills` say of bad input to a quoting strategy: one message, with the fix."""
+"""What `fit`, `replay`, `paper` and `audit --fills` say of bad input to a maker: one message, with the fix."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Databento market-by-order files (DBN, schema mbo) to a tape that names its orders.
 
 A record is 56 bytes, little endian, as `MBO` below says (DBN versions 1 to 3 share it). Plain files are read here;
-zstd-compressed ones by the `databento-dbn` package, which is not a dependency of this one. Rules:
+zstd-compressed ones by the `databento-dbn` package (extra `mbo`). Rules:
 
 - Actions: A joins, C takes `size` off, M moves or resizes (what shrinks in place keeps its place), R empties the book,
   F fills a resting order (a TRADE row; its C or M follows in the same event), T is the taker's trade: a TRADE row of
@@ -123,15 +123,17 @@ def _decoded(raw: bytes, path: Path) -> np.ndarray:
         databento_dbn = import_module("databento_dbn")
     except ImportError as error:
         raise ConfigError(
-            f"{path}: a zstd-compressed DBN file needs the package databento-dbn, which is not installed; install it"
-            " or decompress the file first (zstd -d)"
+            f"{path}: a zstd-compressed DBN file needs the package databento-dbn, which is not installed; install"
+            " oneprice[mbo] or decompress the file first (zstd -d)"
         ) from error
     decoder = databento_dbn.DBNDecoder(compression=databento_dbn.Compression.ZSTD)
     try:
         decoder.write(raw)
         found = [bytes(r)[: MBO.itemsize] for r in decoder.decode() if isinstance(r, databento_dbn.MBOMsg)]
-    except databento_dbn.DBNError as error:
+    except (databento_dbn.DBNError, RuntimeError) as error:  # what zstd says of a broken frame is a RuntimeError
         raise DataError(f"{path}: not a DBN file of the schema mbo ({error})") from error
+    if len(decoder.buffer()):
+        raise DataError(f"{path}: the file ends within a record, after {len(found):,}: it is truncated, fetch it again")
     if not found:
         raise DataError(f"{path}: no mbo record; expected the schema mbo (order by order)")
     return np.frombuffer(b"".join(found), MBO).copy()
