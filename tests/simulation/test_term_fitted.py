@@ -18,6 +18,7 @@ from oneprice.market.settlement_tapes import DAY_NS
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, settlements
 from oneprice.modes.rerun import rerun
 from oneprice.study import term_replay
+from oneprice.study.term_cli import replay_settings
 from oneprice.study.term_fit import StripRules
 from oneprice.study.term_fitted import FittedEstimator
 from oneprice.study.term_fitted import strip_estimator as made_estimator
@@ -189,3 +190,18 @@ def test_rules_that_cannot_be_are_refused(change: dict[str, Any], text: str) -> 
     """Unknown models and numbers out of range."""
     with pytest.raises(ConfigError, match=text):
         StripRules(kind="fitted", **change)
+
+
+def test_by_the_names_of_a_command_line(data_dir: Path) -> None:
+    """`--set kind=fitted` and its rules reach the replay; the report says relative value and what was tried."""
+    curves = data_dir / "futures_curves"
+    options = {
+        "root": "BRN", "expiries": str(curves / "expiry_table.parquet"), "rates": 0.02, "kind": "fitted", "places": 6,
+        "errors": 1.0, "refit_days": 120, "model": "diebold_li", "false_share": 0.5,
+    }  # fmt: skip
+    got = replay_settings(curves / "dflong.parquet", options, period=("2008-01-01", "2009-06-30"))
+    text = str(got)
+    assert got.parts.exact and "term_structure, fitted (relative value)" in text and "arbitrage" not in text
+    assert "fitted bands, diebold_li: 3 refits" in text and "residual packages tried" in text
+    with pytest.raises(ConfigError, match="model of a fitted band"):
+        replay_settings(curves / "dflong.parquet", {**options, "model": "svensson"})

@@ -106,3 +106,14 @@ def test_packages_are_the_nearest_whole_lots() -> None:
         share = np.sqrt(np.einsum("ki,ij,kj->k", u, shock, u)) / np.linalg.norm(every * value * error, axis=1)
         assert got.left / got.noise <= share.min() * 1.25
     assert neutral_package(np.full(3, 60.0), np.ones((3, 2)), np.full(3, 1e-3), np.eye(2), 8) is None
+
+
+def test_a_contract_is_off_its_value_by_its_standard_error() -> None:
+    """Each contract has a fair value and an error: over the last 250 days the deviations are as large as it says."""
+    strip = world(9, 0.9)
+    model, _ = fitted("schwartz_smith", strip, None, (0.3, 1.0, 3.0))
+    fair = fair_values(shaped(model, strip), strip)
+    off = np.log(strip.price / fair.value)[-250:]
+    share = off.std(axis=0) / fair.error
+    assert 0.8 < share.mean() < 1.1 and share.min() > 0.6 and share.max() < 1.3
+    assert (np.abs(off.mean(axis=0)) < fair.error).all()
