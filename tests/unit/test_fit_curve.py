@@ -11,7 +11,7 @@ import pytest
 
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.dashboard.curve_page import write_curve_page
-from oneprice.market.rates import Treasury
+from oneprice.market.rates import Treasury, read_treasury
 from oneprice.signals.curve.parametric import Svensson
 from oneprice.study.anchors_curve import GSW, ZERO
 from oneprice.study.fit_curve import fit_curve, of_treasury, read_given, years_of
@@ -108,3 +108,66 @@ def test_unknown_method_and_file(tmp_path: Path) -> None:
         fit_curve(given, "svenson")
     with pytest.raises(DataError, match="no such file"):
         read_given(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("method", ["svensson", "nelson_siegel", "diebold_li"])
+def test_tenors_too_close_to_each_other_are_refused(tmp_path: Path, method: str) -> None:
+    """Seven tenors within two days determine no curve: the fit is refused, the nodes are still a curve."""
+    path = tmp_path / "close.csv"
+    path.write_text("tenor,rate\n" + "".join(f"10.00{i}Y,0.03{i % 2}\n" for i in range(7)))
+    given = read_given(path)
+    with pytest.raises(DataError, match=r"close\.csv: the tenors 10\.000Y to 10\.006Y cannot tell"):
+        fit_curve(given, method)
+    kept = fit_curve(given, "bootstrap")
+    assert [r["years"] for r in kept.rates()] == [10.0] and "nan" not in str(kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tenor,rate\n1Y,abc\n2Y,0.02\n", r"row 1: field rate: expected a share such as 0\.0431, got 'abc'"),
+        ("tenor,rate\n1Y,0.01\n,0.02\n", "row 2: field tenor: expected like 3M"),
+        ("tenor,rate\n1Y,0.01\n0Y,0.02\n", "row 2: tenor '0Y'"),
+        ("tenor,rate,kind\n1Y,0.03,par\n2Y,0.4,par\n30Y,0.49,par\n50Y,0.01,par\n", r"q\.csv, the quotes: par yields"),
+    ],
+)
+def test_a_row_that_is_no_quote_names_itself(tmp_path: Path, text: str, said: str) -> None:
+    """File, row, field, what came and what was expected."""
+    path = tmp_path / "q.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_given(path)
+
+
+def test_days_that_are_none_and_folders_are_refused(tmp_path: Path) -> None:
+    """A day is checked even where it only names the quotes; a folder is no file."""
+    path = tmp_path / "q.csv"
+    path.write_text("tenor,rate\n1Y,0.01\n2Y,0.02\n")
+    with pytest.raises(DataError, match="2020-13-01"):
+        read_given(path, day="2020-13-01")
+    with pytest.raises(DataError, match="got a folder"):
+        read_given(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("date,1 Mo,10 Yr\n2020-01-02,1.5,x\n", "row 1, column 10 Yr: expected a yield or none, got 'x'"),
+        ("date,1 Mo,10 Yr\nsoon,1.5,1.6\n", r"y\.csv, row 1: date 'soon'"),
+        ("date,1 Mo,10 Yr\n2020-01-02,1.5,1.6\n2020-01-02,1.5,1.6\n", "2020-01-02 is there twice"),
+        ("date,1 Mo,10 Yr\n", "got the header alone"),
+    ],
+)
+def test_a_file_of_yields_names_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    """Words that are no yield, days that are none or double, no row."""
+    path = tmp_path / "y.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_treasury(path)
+
+
+def test_words_for_no_yield_are_missing(tmp_path: Path) -> None:
+    """N/A and a dot are holes, not errors."""
+    path = tmp_path / "y.csv"
+    path.write_text("date,1 Mo,10 Yr\n2020-01-02,N/A,1.6\n2020-01-03,.,1.7\n2020-01-06,1.5,1.7\n")
+    assert np.isnan(read_treasury(path).par[:2, 0]).all()

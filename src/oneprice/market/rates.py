@@ -21,6 +21,7 @@ from oneprice.market.chains import day_number, day_text
 STALE_DAYS = 10  # over the longest closure of the bond market; older yields are no rate of today
 _TENOR = re.compile(r"(?:BC_)?(\d+(?:\.\d+)?)\s*(mo|yr|month|year)s?$", re.IGNORECASE)
 LONGEST_YEARS = 30.0
+ABSENT = ("", "n/a", "na", "nan", "null", "none", ".", "-", "nd")  # words of files for no yield
 
 
 class Treasury(msgspec.Struct, frozen=True, eq=False):
@@ -155,6 +156,27 @@ def read_treasury(*paths: str | Path) -> Treasury:
     return Treasury(days, tenors, np.array([rows[int(d)] for d in days]), ", ".join(Path(p).name for p in paths))
 
 
+def _day(value: Any, path: Path, row: int) -> int:
+    """The day of a row, of a date or of text that begins with one."""
+    try:
+        return day_number(str(value)[:10])
+    except DataError as error:
+        raise DataError(f"{path}, row {row + 1}: {error}") from None
+
+
+def _numbers(column: Any, path: Path) -> None:
+    """Raises DataError for text that is neither a yield nor a word for none."""
+    import polars as pl
+
+    if column.dtype != pl.String:
+        return
+    bad = column.cast(pl.Float64, strict=False).is_null() & ~column.str.strip_chars().str.to_lowercase().is_in(ABSENT)
+    rows = bad.fill_null(False).arg_true()
+    if len(rows):
+        i = int(rows[0])
+        raise DataError(f"{path}, row {i + 1}, column {column.name}: expected a yield or none, got {column[i]!r}")
+
+
 def _read_one(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(days, tenors, par) of one file, days sorted, zeros as NaN."""
     import polars as pl
@@ -167,12 +189,18 @@ def _read_one(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise DataError(f"{path}: expected CSV or Parquet of yields: {str(error).splitlines()[0]}") from error
     named = {c: _TENOR.match(c.strip()) for c in table.columns[1:]}
     found = {c: float(m[1]) / (12.0 if m[2].lower().startswith("mo") else 1.0) for c, m in named.items() if m}
-    if not found or not table.height:
+    if found and not table.height:
+        raise DataError(f"{path}: expected a row a day, got the header alone")
+    if not found:
         raise DataError(f"{path}: expected a date and tenors such as `3 Mo` or `BC_10YEAR`, got {table.columns}")
     columns = sorted(found, key=lambda c: found[c])
-    days = np.array([day_number(str(d)[:10]) for d in table[table.columns[0]].to_list()], np.int64)
-    if len(np.unique(days)) < len(days):
-        raise DataError(f"{path}: a day is there twice")
+    days = np.array([_day(d, path, i) for i, d in enumerate(table[table.columns[0]].to_list())], np.int64)
+    order = np.sort(days)
+    twice = order[1:][np.diff(order) == 0]
+    if len(twice):
+        raise DataError(f"{path}: {day_text(int(twice[0]))} is there twice: expected a row a day")
+    for column in columns:
+        _numbers(table[column], path)
     raw = table.select(pl.col(columns).cast(pl.Float64, strict=False)).to_numpy()
     par = np.where(np.isfinite(raw) & (raw != 0.0), raw, np.nan)
     if _per_cent(par, np.array([found[c] for c in columns]), path):

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
-from oneprice.market.chains import day_text
+from oneprice.market.chains import day_number, day_text
 from oneprice.market.rates import Treasury, read_treasury, zeros_of
 from oneprice.signals.curve.bootstrap import KINDS, Quote, bootstrap
 from oneprice.signals.curve.curve import Curve, make_curve
@@ -28,6 +28,7 @@ METHODS = ("svensson", "nelson_siegel", "diebold_li", "bootstrap")
 YIELDS = ("zero", "par")
 SHOWN = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0)
 ILL = 1e6  # condition above which betas trade against each other
+SINGULAR = 1e8  # and above which what is left of them is noise
 _TENOR = re.compile(r"(\d+(?:\.\d+)?)\s*([DWMY])", re.IGNORECASE)
 _YEARS = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12, "Y": 1.0}
 
@@ -65,7 +66,7 @@ class CurveModel(msgspec.Struct, frozen=True, eq=False):
 
     def rates(self) -> list[dict[str, float]]:
         """Zero (continuous), one-year forward (continuous) and par (semiannual) rates, as far as the data reach."""
-        last = float(self.given.years[-1])
+        first, last = float(self.given.years[0]), float(self.given.years[-1])
         return [
             {
                 "years": t,
@@ -74,7 +75,7 @@ class CurveModel(msgspec.Struct, frozen=True, eq=False):
                 "par": par_rate(self.curve, t, "semiannual"),
             }
             for t in SHOWN
-            if t <= last + 1e-9
+            if first - 1e-9 <= t <= last + 1e-9
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,7 +112,7 @@ class CurveModel(msgspec.Struct, frozen=True, eq=False):
         lines += [f"  {n:10s} {t:7.3f} {100 * z:10.4f} {e:10.3f}" for n, t, z, e in rows]
         lines += ["", "  years  zero % (cc)  forward 1y % (cc)  par % (semiannual)"]
         lines += [
-            f"  {r['years']:5g} {100 * r['zero']:12.4f} {100 * r['forward']:18.4f} {100 * r['par']:19.4f}"
+            f"  {r['years']:5g} {_share(r['zero']):>12s} {_share(r['forward']):>18s} {_share(r['par']):>19s}"
             for r in self.rates()
         ]
         return "\n".join(lines)
@@ -132,7 +133,9 @@ def read_given(path: str | Path, *, day: str | None = None, convention: str | No
 
     at = Path(path)
     if not at.is_file():
-        raise DataError(f"{at}: no such file")
+        raise DataError(f"{at}: expected a file, got a folder" if at.is_dir() else f"{at}: no such file")
+    if day is not None:
+        day_number(day)
     if at.stat().st_size == 0:
         raise DataError(f"{at}: the file is empty: expected yields by day, or columns tenor, rate")
     if at.suffix == ".parquet" or "tenor" not in pl.read_csv(at, n_rows=0).columns:
@@ -143,16 +146,19 @@ def read_given(path: str | Path, *, day: str | None = None, convention: str | No
     if table.height == 0:
         raise DataError(f"{at}: expected a row a quote, got the header alone")
     kinds = table["kind"].to_list() if "kind" in table.columns else ["zero"] * table.height
-    rates = table["rate"].cast(pl.Float64, strict=False).to_list()
+    told, rates = table["rate"].to_list(), table["rate"].cast(pl.Float64, strict=False).to_list()
+    tenors = table["tenor"].to_list()
     convexity = table["convexity"].cast(pl.Float64, strict=False).to_list() if "convexity" in table.columns else []
     for i, (kind, rate) in enumerate(zip(kinds, rates, strict=True)):
         if kind not in (*YIELDS, *KINDS):
             raise unknown_name(f"kind of row {i + 1} in {at.name}", str(kind), [*YIELDS, *KINDS])
+        if tenors[i] is None:
+            raise DataError(f"{at}, row {i + 1}: field tenor: expected like 3M, 10Y, 2W, got none")
         if rate is None or not math.isfinite(rate):
-            raise DataError(f"{at}, row {i + 1}: expected a rate, got {rate}")
+            got = "none" if told[i] is None else repr(told[i])
+            raise DataError(f"{at}, row {i + 1}: field rate: expected a share such as 0.0431, got {got}")
         if kind != "future" and abs(rate) > 0.5:
             raise DataError(f"{at}, row {i + 1}: expected a share such as 0.0431, got {rate}: per cent?")
-    tenors = table["tenor"].to_list()
     if set(kinds) <= {"zero"} or set(kinds) <= {"par"}:
         return _of_yields(at.name, day or "the quotes", kinds[0], tenors, np.array(rates))
     if set(kinds) & set(YIELDS):
@@ -176,8 +182,6 @@ def of_treasury(treasury: Treasury, day: str | None = None) -> Given:
     """The yields told on a day (the last when left out)."""
     row = len(treasury.days) - 1
     if day is not None:
-        from oneprice.market.chains import day_number
-
         found = np.flatnonzero(treasury.days == day_number(day))
         if len(found) == 0:
             span = f"{day_text(int(treasury.days[0]))}..{day_text(int(treasury.days[-1]))}"
@@ -189,7 +193,7 @@ def of_treasury(treasury: Treasury, day: str | None = None) -> Given:
 
 
 def _of_yields(source: str, day: str, kind: str, tenors: list[str], rates: np.ndarray) -> Given:
-    years = np.array([years_of(t) for t in tenors])
+    years = np.array([_named(t, f"{source}, row {i + 1}") for i, t in enumerate(tenors)])
     order = np.argsort(years, kind="stable")
     years, rates, names = years[order], rates[order], tuple(tenors[i] for i in order.tolist())
     twice = np.flatnonzero(np.diff(years) <= 0)
@@ -199,11 +203,22 @@ def _of_yields(source: str, day: str, kind: str, tenors: list[str], rates: np.nd
     if kind == "zero":
         curve = make_curve(anchor, years, np.exp(-rates * years))
         return Given(day, source, "zero rates, continuously compounded, as given", years, rates, names, curve)
-    nodes, r = zeros_of(years, rates)
+    try:
+        nodes, r = zeros_of(years, rates)
+    except DataError as error:
+        raise DataError(f"{source}, {day}: {error}") from None
     curve = make_curve(anchor, nodes, np.exp(-r * nodes))
     zero = np.array([zero_rate(curve, t, "continuous") for t in years.tolist()])
     how = "par yields, half-yearly, linear between tenors, solved upwards for zero rates"
     return Given(day, source, how, years, zero, names, curve)
+
+
+def _named(tenor: str, where: str) -> float:
+    """`years_of`, with the place in the file."""
+    try:
+        return years_of(tenor)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def years_of(tenor: str) -> float:
@@ -221,7 +236,7 @@ def fit_curve(given: Given, method: str = "svensson") -> CurveModel:
     ------
     ConfigError, DataError
         A method that is not known; too few distinct tenors (six for Svensson, five for Nelson-Siegel, four for
-        Diebold-Li).
+        Diebold-Li); tenors too close to each other to tell the curve's numbers apart.
     """
     if method not in METHODS:
         raise unknown_name("method", method, list(METHODS))
@@ -234,15 +249,26 @@ def fit_curve(given: Given, method: str = "svensson") -> CurveModel:
         if not np.isfinite(factors).all():
             raise DataError(f"Diebold-Li: expected four tenors or more, got {len(years)}")
         decay = 1.0 / (12.0 * DECAY_MONTHS)
+        _apart(method, given, condition_of(years, decay))
         curve = Svensson(float(factors[0]), float(factors[1]), float(factors[2]), 0.0, decay, decay)
         named = dict(zip(("level", "slope", "curvature"), factors.tolist(), strict=True)) | {"decay_years": decay}
         return CurveModel(method, given, curve, named, _errors(curve, given), condition_of(years, decay))
     fit = fit_svensson(years, zero, nelson_siegel=method == "nelson_siegel")
+    _apart(method, given, fit.condition)
     c = fit.curve
     names = {"b0": c.b0, "b1": c.b1, "b2": c.b2, "u1_years": c.u1}
     if method == "svensson":
         names |= {"b3": c.b3, "u2_years": c.u2}
     return CurveModel(method, given, c, names, _errors(c, given), fit.condition)
+
+
+def _apart(method: str, given: Given, condition: float) -> None:
+    """Raises DataError for a fit that the tenors do not determine: its betas are rounding, and explode elsewhere."""
+    if not condition <= SINGULAR:
+        raise DataError(
+            f"{given.source}: the tenors {given.names[0]} to {given.names[-1]} cannot tell the numbers of a {method} "
+            f"curve apart (condition {condition:.1e}): expected tenors further apart, or use --method bootstrap"
+        )
 
 
 def condition_of(years: np.ndarray, decay: float) -> float:
@@ -255,6 +281,11 @@ def condition_of(years: np.ndarray, decay: float) -> float:
 
 def _errors(curve: Svensson, given: Given) -> np.ndarray:
     return 1e4 * (np.array([curve.zero(t) for t in given.years.tolist()]) - given.zero)
+
+
+def _share(rate: float) -> str:
+    """Per cent; a dash where the quotes do not reach."""
+    return f"{100 * rate:.4f}" if math.isfinite(rate) else "–"
 
 
 def _plain(value: Any) -> Any:
