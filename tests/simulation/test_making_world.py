@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError
@@ -23,6 +24,26 @@ def test_paths_agree_with_the_population_at_any_gamma(gamma: float, maker: str) 
     assert seen.profit_sd == pytest.approx(exact.profit_sd, rel=6.0 / math.sqrt(20_000))  # fat tails of the symmetric
     assert seen.spread == pytest.approx(exact.spread, rel=1e-12)
     assert exact.spread == pytest.approx(world.average_spread, rel=5e-3), "200 steps of a spread that falls"
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_paths_have_no_bias_over_seeds_and_gammas(maker: str) -> None:
+    """Nine gammas x twelve seeds of 2,000 paths: scores of mean profit and inventory are standard normal.
+
+    At most one in 108 beyond three errors, a mean square of 1 within three of its errors, pooled means alike.
+    """
+    scores = []
+    for gamma in (0.02, 0.05, 0.2, 0.3, 0.7, 1.5, 2.0, 2.5, 4.0):
+        world = World(gamma=gamma, maker=maker)
+        exact = population(world)
+        for seed in range(12):
+            seen = simulate(world, paths=2_000, seed=1_000 * round(100 * gamma) + seed)
+            profit_se, q_se = seen.errors()
+            scores.append(((seen.profit - exact.profit) / profit_se, (seen.q - exact.q) / q_se))
+    z = np.array(scores)
+    assert ((np.abs(z) > 3.0).sum(axis=0) <= 1).all() and (np.abs(z).max(axis=0) < 4.0).all()
+    assert (np.abs((z**2).mean(axis=0) - 1.0) < 3.0 * math.sqrt(2.0 / len(z))).all()
+    assert (np.abs(z.mean(axis=0)) * math.sqrt(len(z)) < 3.0).all()
 
 
 def test_leaning_costs_little_and_halves_the_risk() -> None:
