@@ -85,7 +85,7 @@ def test_model_file_and_page(tmp_path: Path) -> None:
     [
         ("tenor,rate\n1Y,4.5\n", "row 1: expected a share"),
         ("tenor,rate\n1Q,0.04\n", "tenor '1Q'"),
-        ("tenor,rate\n1Y,x\n", "row 1: expected a rate"),
+        ("tenor,rate\n1Y,x\n", "row 1: field rate: expected"),
         ("tenor,price\n1Y,0.04\n", "expected columns tenor, rate"),
         ("tenor,rate\n1Y,0.04\n12M,0.04\n", "there twice"),
         ("tenor,rate,kind\n1Y,0.04,swop\n", "kind of row 1"),
