@@ -23,7 +23,7 @@ from oneprice.modes.rerun import rerun
 from oneprice.signals.parity.relations import ONE_LEG, Relation
 from oneprice.study.term_compare import compare_ways
 from oneprice.study.term_fit import StripRules, leave_day
-from oneprice.study.term_replay import TermRun, replay_term
+from oneprice.study.term_replay import TermRun, replay_term, strip_limits
 
 ABOUT = Header(
     source="made", licence="own", period="made", side="not stated", simultaneity="one a day", survivorship="all",
@@ -235,6 +235,17 @@ def test_a_listed_replay_runs_again_from_its_journal(tmp_path: Path) -> None:
     again = rerun(tmp_path, tapes=list(got.tapes))
     assert again.equal, str(again)
     assert again.run.commands().tobytes() == got.run.rows[got.run.rows["kind"] == COMMAND].tobytes()
+
+
+def test_the_gate_sees_one_order_of_the_spreads_own_value() -> None:
+    """Two lots at 6.18, down to 23.09 less: worth 1,236 to 3,382, never the 20,000 of two contracts at 50."""
+    panel = made(contango(), [80, 110])
+    small, wide = (
+        run_of(panel, limits=msgspec.structs.replace(strip_limits(1e6), order_value=value)) for value in (1_000, 4_000)
+    )
+    assert len(small.run.fills()) == 0 and small.to_dict()["refused"]
+    assert len(wide.run.fills()) == 2 and not wide.to_dict()["refused"]
+    assert small.run.closes() == 0 and small.parts.exact
 
 
 def test_many_spreads_in_one_life() -> None:
