@@ -238,10 +238,10 @@ def test_a_listed_replay_runs_again_from_its_journal(tmp_path: Path) -> None:
 
 
 def test_the_gate_sees_one_order_of_the_spreads_own_value() -> None:
-    """Two lots at 6.18, down to 23.09 less: worth 1,236 to 3,382, never the 20,000 of two contracts at 50."""
+    """An order is worth what it may fill at, 3,382 here: 1,000 refuses it, 10,000, half of one contract's, does not."""
     panel = made(contango(), [80, 110])
     small, wide = (
-        run_of(panel, limits=msgspec.structs.replace(strip_limits(1e6), order_value=value)) for value in (1_000, 4_000)
+        run_of(panel, limits=msgspec.structs.replace(strip_limits(1e6), order_value=value)) for value in (1_000, 10_000)
     )
     assert len(small.run.fills()) == 0 and small.to_dict()["refused"]
     assert len(wide.run.fills()) == 2 and not wide.to_dict()["refused"]
