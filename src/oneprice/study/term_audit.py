@@ -334,7 +334,7 @@ def _rates(panel: Panel, t: CarryTerms, treasury: Treasury | None) -> tuple[np.n
     days, at = np.unique(panel.time_ns // DAY_NS, return_inverse=True)
     grid, logs = rate_rows(treasury, days, fit_error=t.curve_error)
     if not np.isfinite(logs).all(axis=1).any():
-        raise DataError(f"{panel.label}: no row has rates: {treasury.source} has none of the days before; state rate=")
+        raise DataError(f"{panel.label}: no row has rates: {treasury.source} has none of the days before; state a rate (rate=, --rate)")
     error = " with the error of a Svensson fit of the day" if t.curve_error else ""
     return grid, np.ascontiguousarray(logs[at]), f"Treasury yields told before each day ({treasury.source}){error}"
 
@@ -354,6 +354,17 @@ def _notes(panel: Panel, out: np.ndarray) -> tuple[str, ...]:
             f"{len(bad)} prices not above 0 (first: {panel.names[int(panel.key[t, j])]} on {day}, "
             f"{panel.price[0, t, j]:g}): they carry no rate, the bound behind them is storage and cost alone"
         )
+    if not panel.quoted and panel.boundary != NO_BOUNDARY:
+        lone = np.isfinite(panel.price[0]) & np.isnan(out[kernel.OUTSIDE]) & ~dark[:, None]
+        lone[:, 0] = False
+        lone[:, 1:] &= panel.key[:, :-1] >= 0
+        if lone.any():
+            t, j = np.argwhere(lone)[0]
+            day = str(np.datetime64(int(panel.time_ns[t]), "ns"))[:10]
+            notes.append(
+                f"{int(lone.sum())} prices are held against no bound: the contract before had none that day "
+                f"(first: {panel.names[int(panel.key[t, j])]} on {day})"
+            )
     if panel.boundary == NO_BOUNDARY:
         notes.append(
             "no boundary: what cannot be stored or lent cannot be bought today and delivered later, so no rate is "
