@@ -140,6 +140,34 @@ def test_rates_by_day() -> None:
         assert row["rate_e12"] == round(math.expm1(rate * gap / 365.0) * 1e12)
 
 
+def test_carry_at_yields_as_told() -> None:
+    """With Treasury yields as the base the spot pays those told before each day and what stands above them."""
+    days = np.arange(-5, 120, dtype=np.int64)
+    told = Treasury(days, np.array([0.25, 1.0]), np.linspace(0.01, 0.05, len(days))[:, None] * np.ones(2), "made")
+    spot = np.full(90, 100.0)
+    future = np.full(90, 108.0)
+    how: dict[str, Any] = {"half_spread": FREE, "fees": FEES, "lots": LOTS, "every_days": 1}
+    got = replay_carry(
+        panel("SP", 9000, spot), panel("SF", END, future), cash=Cash(lend=-0.002, borrow=0.004), rate=told, **how
+    )
+    (trade,) = got.parts.trades
+    held_days = [d for d in range(trade.first_ns // DAY_NS, 90) if d % 7 < 5]
+    want = sum(
+        -LOTS * UNITS * 100.0 * math.expm1((told.rate(a, 0.25) + 0.004) * (b - a) / 365.0)
+        for a, b in itertools.pairwise(held_days)
+    )
+    assert trade.open and got.run.pnl()["funding"] == pytest.approx(want, abs=1e-4) and want < -500.0
+    assert got.parts.exact and got.run.closes() == 0 and got.word.startswith("relative value")
+    stale = Treasury(days[:20], told.tenors, told.par[:20], "made")
+    later = replay_carry(
+        panel("SP", 9000, spot), panel("SF", END, future), cash=Cash(lend=0.0, borrow=0.0), rate=stale, **how
+    )
+    assert len(later.parts.trades) == 1 and not later.parts.trades[0].open, "yields that are old are none: it is left"
+    for bad in ({"lots": 0}, {"every_days": 0}):
+        with pytest.raises(ConfigError, match="of 1 or more, got 0"):
+            held(Cash(lend=0.0, borrow=0.1), 4.0, **bad)
+
+
 def test_made_worlds_pay_interest_and_dividends() -> None:
     """The stock of a made world is financed at the world's rates and paid its dividends; books close exactly."""
     world = world_of(4)

@@ -12,17 +12,20 @@ import pytest
 
 from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError, DataError
-from oneprice.core.instruments import Fees
-from oneprice.core.records import COMMAND, EXPIRY, FILL_ROW, NO_PRICE, TOP
+from oneprice.core.instruments import Fees, Instrument
+from oneprice.core.records import COMMAND, EVENT, EXPIRY, FILL_ROW, LAST, NO_PRICE, TOP
 from oneprice.market.chains import Roll, day_number, make_chain
 from oneprice.market.header import Header
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, settlements
 from oneprice.market.spread_tapes import LISTED_HALF, SpreadMarket, neighbours, spread_fees, spread_name, spread_tapes
+from oneprice.market.tape import Tape, make_tape
 from oneprice.modes.rerun import rerun
 from oneprice.signals.parity.relations import ONE_LEG, Relation
 from oneprice.study.term_compare import compare_ways
 from oneprice.study.term_fit import StripRules, leave_day
+from oneprice.study.term_ladder import spot_ladder
+from oneprice.study.term_quotes import MINUTE_NS, replay_quotes
 from oneprice.study.term_replay import TermRun, replay_term, strip_limits
 
 ABOUT = Header(
@@ -238,7 +241,7 @@ def test_a_listed_replay_runs_again_from_its_journal(tmp_path: Path) -> None:
 
 
 def test_the_gate_sees_one_order_of_the_spreads_own_value() -> None:
-    """An order is worth what it may fill at, 3,382 here: 1,000 refuses it, 10,000, half of one contract's, does not."""
+    """An order is worth what it may fill at, 3,382 here: 1,000 refuses it, 10,000 does not (a contract: 19,000)."""
     panel = made(contango(), [80, 110])
     small, wide = (
         run_of(panel, limits=msgspec.structs.replace(strip_limits(1e6), order_value=value)) for value in (1_000, 10_000)
@@ -263,6 +266,32 @@ def test_many_spreads_in_one_life() -> None:
     legs = {int(f["leg"]) for f in got.run.rows[got.run.rows["kind"] == FILL_ROW]}
     assert len(legs) > 130 and not got.to_dict()["refused"]
     assert got.parts.exact and got.run.closes() == 0
+
+
+def minutes(symbol: str, mid: np.ndarray) -> Tape:
+    """Quotes a tick wide each side, once a minute."""
+    one = Instrument(symbol=symbol, underlying="XX", quote="USD", tick="0.01", lot="100", fees=FEES)
+    rows = np.zeros(len(mid), EVENT)
+    rows["receive_ns"] = rows["exchange_ns"] = (1 + np.arange(len(mid))) * MINUTE_NS
+    rows["bid"], rows["ask"], rows["bid_qty"], rows["ask_qty"] = mid - 1, mid + 1, 100, 100
+    rows["kind"], rows["flag_bits"] = TOP, LAST
+    return make_tape(one, rows, header=ABOUT)
+
+
+def test_quotes_of_a_listed_spread_are_traded_as_such() -> None:
+    """With the market's own quotes a relation of kind listed needs no settlement: sold above, bought back inside."""
+    spread = np.full(60, 20)
+    spread[20:40] += 100
+    tapes = [minutes("x:NEAR", np.full(60, 5000)), minutes("x:FAR-NEAR", spread)]
+    one = Relation(
+        kind="listed", symbols=("x:NEAR", "x:FAR-NEAR"), weights=ONE_LEG, qty=300.0, growth_high=0.05, store=1.0,
+        near_ns=10 * DAY_NS, expiry_ns=40 * DAY_NS, cost=0.05, confirm=2, apart_ns=2 * MINUTE_NS,
+    )  # fmt: skip
+    got = replay_quotes(tapes, [one], spot_ladder(tapes[0]), word="relative value: storage assumed")
+    fills = got.run.fills()
+    assert [(int(f["leg"]), int(f["side"]), int(f["price"])) for f in fills] == [(1, -1, 119), (1, 1, 21)]
+    high = 50.0 * np.expm1(0.05 * 30 / 365) + 30 / 365 * np.exp(0.05 * 30 / 365) + 0.05
+    assert 1.19 > high > 0.21 and got.parts.exact and got.run.closes() == 0
 
 
 # ---------------------------------------------------------------- real strips and the surface
@@ -301,6 +330,8 @@ def test_no_boundary_no_listed_relation() -> None:
     """Where nothing bounds the spread nothing is traded, and the report says so."""
     got = run_of(made(contango(), [80, 110], boundary="none"))
     assert len(got.run.commands()) == 0 and any("no boundary" in note for note in got.notes)
+    asked = run_of(made(contango(), [80, 110], boundary="none"), rules=msgspec.structs.replace(RULES, spreads=True))
+    assert len(asked.run.commands()) == 0 and any("nothing bounds a listed spread" in n for n in asked.notes)
 
 
 def test_two_sided_spreads_are_bought_when_cheap() -> None:

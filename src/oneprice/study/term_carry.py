@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from oneprice.core.errors import ConfigError
 from oneprice.core.instruments import Fees
 from oneprice.engine.state import Settings
 from oneprice.execution.latency import constant
@@ -64,13 +65,16 @@ def replay_carry(
 
     Parameters
     ----------
-    spot : settlements of one line that is paid for; its chain has one contract. future: the nearest of its chain.
+    spot : settlements of one line that is paid for. future: of a chain; the first contract of each is traded.
     cash : lent and borrowed rates beyond `rate`, the lender's fee, storage: part of the band, and charged.
     rate : Treasury yields, as told before each day, or a rate a year.
     terms : more of `carry_relation`: yield_rate, open, back, two_sided.
 
-    Raises DataError for no settlement of either, ConfigError as `carry_relation`.
+    Raises DataError for no settlement of either, ConfigError as `carry_relation` and for lots or days below 1.
     """
+    for name, value in (("lots", lots), ("every_days", every_days)):
+        if value < 1:
+            raise ConfigError(f"cash and carry: expected {name} of 1 or more, got {value}")
     costs = Costs(half_spread or HalfSpread(), fees)
     legs = [_first(p, costs) for p in (spot, future)]
     symbols = [t.instrument.symbol for t in legs]

@@ -70,6 +70,9 @@ class ListedEstimator(StripEstimator):
         self.spread_at = {(chain.root, s.near): n + k for k, (chain, s) in enumerate(given.spreads)}
         self.ticks = [chain.tick for chain, _ in given.legs[:n]]
         self.ticks += [chain.tick / s.ticks_a_tick for chain, s in given.spreads]
+        for chain in self.chains.values():
+            if chain.boundary == NO_BOUNDARY and rules.spreads:  # said already where nobody asks for spreads
+                self._note(f"{chain.root} has no boundary: nothing bounds a listed spread, no relation is made")
 
     def relations(self, windows: list[np.ndarray], now_ns: int) -> list[Relation]:
         """Relations that may be held from now on, the nearest first."""
