@@ -38,6 +38,22 @@ def explained(tape: Any) -> Any:
         return str(error)
 
 
+def leads_of(tapes: list[Any]) -> list[Any]:
+    """Lead-lag of the first leg with each other of its underlying (a LeadLag), or why it is not told."""
+    from oneprice.core.errors import DataError
+    from oneprice.study.lead_lag import lead_lag
+
+    found: list[Any] = []
+    for other in tapes[1:]:
+        if other.instrument.underlying != tapes[0].instrument.underlying:
+            continue
+        try:
+            found.append(lead_lag(tapes[0], other))
+        except DataError as error:
+            found.append(str(error))
+    return found
+
+
 def _words(found: Any) -> str:
     return f"microstructure: not told: {found}" if isinstance(found, str) else str(found)
 
@@ -57,6 +73,19 @@ def _first(text: str) -> int:
     if months:
         raise ConfigError(f"--first: expected a whole number and s, h, d or w, such as 200s or 1h, got {text!r}")
     return first_ns
+
+
+def _page(found: Any, tape: Any, page: Path, micro: Any, leads: list[Any]) -> None:
+    """Write the page of one leg."""
+    from oneprice.core.errors import DataError
+    from oneprice.dashboard.making_page import write_making_page
+    from oneprice.signals.micro.bars import flow_bars
+
+    try:
+        bars = flow_bars(tape, bar_s=found.flow.bar_s)
+    except DataError:
+        bars = None  # the fit of the flow has said why
+    write_making_page(found, tape.header, page, micro=micro, bars=bars, leads=leads)
 
 
 def fit_making(
@@ -85,9 +114,10 @@ def fit_making(
         raise ConfigError(f"--join-ms: expected milliseconds of 0 or more, got {join_ms:g}")
     check_range(near, far)
     tapes = inputs.tapes_of(tape, legs, days)
-    if (out or page) and len(tapes) != 1:
+    if len(tapes) != 1 and (out or (page and not legs)):
         names = ", ".join(t.leg for t in tapes)
-        raise ConfigError(f"fit {strategy}: --out and --page are of one leg: choose with --leg among {names}")
+        more = "; a page of several is that of the first --leg, with its lead" if page and not out else ""
+        raise ConfigError(f"fit {strategy}: --out and --page are of one leg: choose with --leg among {names}{more}")
     found, beside = [], []
     with progress("fit", quiet=as_json) as tick:
         for i, one in enumerate(tapes):
@@ -95,18 +125,21 @@ def fit_making(
             join_ns = round(join_ms * 1e6)
             found.append(calibrate(one, near=near, far=far, join_ns=join_ns, first_ns=first_ns))
             beside.append(explained(first_part(one, first_ns)))
+    heads = [first_part(one, first_ns) for one in tapes]
+    leads = leads_of(heads)
     if page is not None:
-        from oneprice.dashboard.making_page import write_making_page
-
-        write_making_page(found[0], tapes[0].header, page, micro=beside[0])
+        _page(found[0], heads[0], page, beside[0], leads)
     refused = [f for f in found if f.refused]
     if out is not None and not refused:
         write_model(found[0], out)
     if as_json:
         told = [f.to_dict() | {"microstructure": _plain(m)} for f, m in zip(found, beside, strict=True)]
-        print_json(told[0] if len(told) == 1 else {"legs": told})
+        several = {"legs": told, "lead_lag": [one if isinstance(one, str) else one.to_dict() for one in leads]}
+        print_json(told[0] if len(told) == 1 else several)
     else:
         typer.echo("\n\n".join(f"{_words(m)}\n\n{text(f)}" for f, m in zip(found, beside, strict=True)))
+        if leads:
+            typer.echo("\n" + "\n".join(str(one) for one in leads))
         if out is not None and not refused:
             typer.echo(f"wrote {out}; `oneprice replay TAPES --strategy {strategy} --model {out}` quotes with it")
     if refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,24 @@ from oneprice.market.header import Header
 from oneprice.signals.intensity.fit import share_text
 
 
-def write_making_page(found: Any, header: Header, out: str | Path, *, micro: Any = None) -> Path:
-    """Write the page of a Calibration (whole or not at all); returns its path. `micro`: see `making_page`."""
+def write_making_page(found: Any, header: Header, out: str | Path, *, micro: Any = None, **more: Any) -> Path:
+    """Write the page of a Calibration (whole or not at all); returns its path. `micro`, `more`: see `making_page`."""
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".tmp")
-    scratch.write_text(making_page(found, header, micro), encoding="utf-8")
+    scratch.write_text(making_page(found, header, micro, **more), encoding="utf-8")
     scratch.replace(target)
     return target
 
 
-def making_page(found: Any, header: Header, micro: Any = None) -> str:
-    """The page as text. `micro`: a `study.micro.Micro` of the same rows, or the text why there is none."""
+def making_page(
+    found: Any, header: Header, micro: Any = None, *, bars: Any = None, leads: Sequence[Any] = ()
+) -> str:  # fmt: skip
+    """The page as text.
+
+    `micro`: a `study.micro.Micro` of the same rows, or the text why there is none. `bars`: `FlowBars` of the same rows.
+    `leads`: `study.lead_lag.LeadLag` of this leg and others, or texts why there is none.
+    """
     i, s = found.parts.intensity, found.parts.sigma
     title = f"Calibration of market making on {found.leg}"
     verdict = f"No. {found.refused}" if found.refused else "Yes."
@@ -42,6 +49,8 @@ def making_page(found: Any, header: Header, micro: Any = None) -> str:
         _section("Arrivals at or beyond a distance", intensity_chart(i) + INTENSITY_NOTE),
         _section("Volatility signature", signature_chart(s) + SIGNATURE_NOTE),
         _section("Microprice", micro_chart(found.parts.micro) + MICRO_NOTE),
+        *([_section("Order flow and its own bar", flow_chart(found.flow, bars) + FLOW_NOTE)] if bars else []),
+        *([_section("Who moves first", "".join(lead_chart(one) for one in leads))] if leads else []),
         *([_section("What explains a move, and what predicts one", explained(micro))] if micro is not None else []),
         _section("Fit", table(Table("", ["", "value"], fit_rows(found), empty="nothing"))),
     ]
@@ -52,6 +61,8 @@ def making_page(found: Any, header: Header, micro: Any = None) -> str:
     )
 
 
+MOST_POINTS = 2_000
+NEAR_MS = 125.0
 INTENSITY_NOTE = (
     "<p>Points: aggressive orders whose deepest print was at least so far from the mid before them. Line: the fit. The"
     " shaded range is what was fitted; nearer, orders stop at the touch, farther, sweeps are of another kind.</p>"
@@ -66,6 +77,34 @@ MICRO_NOTE = (
     "<p>Expected distance of the mid from here in the long run, by imbalance of the queues, at a spread of one tick"
     " (points) and of two (line).</p>"
 )
+
+
+FLOW_NOTE = (
+    "<p>One point a bar: order flow imbalance at the touch and the move of the mid in the same bar. Line: the"
+    " regression whose slope is the impact. It is not a forecast: see the next bar's column below.</p>"
+)
+
+
+def flow_chart(flow: Any, bars: Any) -> str:
+    """Moves by order flow with the regression line; a capture's bars, at most some thousand points."""
+    good = np.isfinite(bars.move) & np.isfinite(bars.ofi)
+    x, y = bars.ofi[good], bars.move[good]
+    if flow.refused or len(x) < 2:
+        return f'<p class="none">{escape(flow.refused or "no bars")}</p>'
+    keep = np.argsort(x, kind="stable")[:: len(x) // MOST_POINTS + 1]
+    line = y.mean() + flow.impact * (x[keep] - x.mean())
+    told = f"<p>{flow.impact:.4g} ± {1.96 * flow.impact_se:.2g} ticks a unit (95 %), R2 {flow.r2:.3f}</p>"
+    return xy_chart("move, ticks", "order flow imbalance, units", x[keep], points=y[keep], line=line) + told
+
+
+def lead_chart(found: Any) -> str:
+    """Correlation by lag near 0, with what is said of it."""
+    if isinstance(found, str):
+        return f'<p class="none">{escape(found)}</p>'
+    lags, c = np.array(found.lags_ms), np.array(found.correlation)
+    near = np.abs(lags) <= NEAR_MS
+    across = f"lag, ms (> 0: {found.first} moves first)"
+    return xy_chart("correlation", across, lags[near], points=c[near], line=c[near]) + f"<p>{escape(str(found))}</p>"
 
 
 def figures(found: Any) -> list[tuple[str, str, str]]:
