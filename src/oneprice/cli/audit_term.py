@@ -123,7 +123,7 @@ def _panel(
             raise ConfigError(f"--boundary {boundary}: VIX futures have none: the index cannot be stored or lent")
         return sources.vix_of(path, places=min(places, 9))
     if kind == "quotes":
-        return sources.quotes_of(path, root=root, boundary=boundary)
+        return sources.quotes_of(path, root=root, boundary=boundary, places=places)
     if root is None:
         raise ConfigError(f"--root: expected one of {', '.join(sources.roots_of(path))}, got none")
     if about and expiry is None:

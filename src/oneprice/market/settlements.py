@@ -170,8 +170,11 @@ def _no_root(path: str | Path, what: str, root: str, known: Sequence[str]) -> Da
     return DataError(f"{path}: no {what} of {root}: the file has {', '.join(sorted(known)) or 'none by place'}{hint}")
 
 
-def read_chain(path: str | Path, root: str) -> Chain:
-    """The chain of a root from an expiry table (columns tick.prefix, Last.Trade, First.Notice, Year, Month)."""
+def read_chain(path: str | Path, root: str, boundary: str | None = None) -> Chain:
+    """The chain of a root from an expiry table (columns tick.prefix, Last.Trade, First.Notice, Year, Month).
+
+    `boundary` is that of the root when left out; a root that is not known must state it (see `make_chain`).
+    """
     import polars as pl
 
     prefix = PREFIX_OF.get(root, root)
@@ -192,6 +195,7 @@ def read_chain(path: str | Path, root: str) -> Chain:
         kept["Last.Trade"].dt.date().to_list(),
         first_notice=kept["First.Notice"].dt.date().to_list(),
         delivery=_months(kept, notes),
+        boundary=boundary,
         multiplier=MULTIPLIER.get(root, 1.0),
         tick=TICK.get(root, 0.01),
     )
@@ -297,6 +301,8 @@ def read_vix(path: str | Path) -> Settlements:
     import polars as pl
 
     rows = _table(path, ("date", "expiry", "close", "settle")).sort("date", "expiry")
+    if rows.height == 0:
+        raise DataError(f"{path}: expected a row a contract and day, got none")
     _checked(path, rows, dates=("date", "expiry"), numbers=("close", "settle"), whole=("date", "expiry"))
     days = rows["date"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
     expiry = rows["expiry"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)

@@ -65,6 +65,11 @@ class CarryTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ConfigError(f"audit terms: expected storage of 0 or more a unit and month, got {self.storage}")
         if not (math.isfinite(self.asset_yield) and math.isfinite(self.back)):
             raise ConfigError(f"audit terms: expected finite yield and back, got {self.asset_yield} and {self.back}")
+        if self.rate is not None and not -1.0 < self.rate < 1.0:
+            raise ConfigError(f"audit terms: rate: expected a share such as 0.03, got {self.rate}")
+        for name in ("lease", "tax", "margin", "margin_rate"):
+            if getattr(self, name) > 1.0:
+                raise ConfigError(f"audit terms: expected {name} as a share such as 0.01, got {getattr(self, name)}")
         if (self.margin > 0) != (self.margin_rate > 0):
             raise ConfigError(
                 f"audit terms: expected margin (a share of the price, such as 0.08) and margin_rate (a share a year, "
@@ -334,7 +339,9 @@ def _rates(panel: Panel, t: CarryTerms, treasury: Treasury | None) -> tuple[np.n
     days, at = np.unique(panel.time_ns // DAY_NS, return_inverse=True)
     grid, logs = rate_rows(treasury, days, fit_error=t.curve_error)
     if not np.isfinite(logs).all(axis=1).any():
-        raise DataError(f"{panel.label}: no row has rates: {treasury.source} has none of the days before; state a rate (rate=, --rate)")
+        raise DataError(
+            f"{panel.label}: no row has rates: {treasury.source} has none of the days before; state a rate: --rate"
+        )
     error = " with the error of a Svensson fit of the day" if t.curve_error else ""
     return grid, np.ascontiguousarray(logs[at]), f"Treasury yields told before each day ({treasury.source}){error}"
 
@@ -352,7 +359,8 @@ def _notes(panel: Panel, out: np.ndarray) -> tuple[str, ...]:
         day = str(np.datetime64(int(panel.time_ns[t]), "ns"))[:10]
         notes.append(
             f"{len(bad)} prices not above 0 (first: {panel.names[int(panel.key[t, j])]} on {day}, "
-            f"{panel.price[0, t, j]:g}): they carry no rate, the bound behind them is storage and cost alone"
+            f"{panel.price[0, t, j]:g}): they carry no rate"
+            + ("" if panel.boundary == NO_BOUNDARY else ", the bound behind them is storage and cost alone")
         )
     if not panel.quoted and panel.boundary != NO_BOUNDARY:
         lone = np.isfinite(panel.price[0]) & np.isnan(out[kernel.OUTSIDE]) & ~dark[:, None]

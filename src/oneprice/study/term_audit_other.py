@@ -16,6 +16,7 @@ from oneprice.signals.curve.parametric import Svensson
 from oneprice.signals.parity.perpetual import perpetual_band
 from oneprice.study import term_audit_kernel as kernel
 from oneprice.study.term_audit import CarryTerms, Implied, TermAudit, finish
+from oneprice.study.term_audit_quotes import good_quotes
 from oneprice.study.term_audit_sources import DAY_NS, MINUTE_NS, Panel
 
 FUNDINGS_A_DAY = 3.0
@@ -38,10 +39,8 @@ def audit_perpetuals(
     DataError
         No perpetual of the file has a spot to be compared with.
     """
-    import polars as pl
-
     t = terms or CarryTerms()
-    rows = pl.read_parquet(path)
+    rows, notes = good_quotes(path, ("venue", "instrument"), above_zero=True)
     have = {(v, i) for v, i in rows.select("venue", "instrument").unique().rows()}
     pairs, lost = [], []
     for venue, name in sorted(have):
@@ -53,9 +52,14 @@ def audit_perpetuals(
                 lost.append(f"{venue} {name}: no quotes of its spot ({spot}) at the venue, not compared")
     if not pairs:
         raise DataError(
-            f"{path}: no perpetual (NAME-PERP) with quotes of NAME-SPOT at the same venue: {'; '.join(lost)}"
+            f"{path}: no perpetual (NAME-PERP) with quotes of NAME-SPOT at the same venue: "
+            f"{'; '.join(lost) or ', '.join(sorted(n for _, n in have))}"
         )
     made = [_joined(rows, *pair) for pair in pairs]
+    empty = [pair for pair, (minutes, _) in zip(pairs, made, strict=True) if not len(minutes)]
+    lost += [f"{venue} {name}: no minute with quotes of both" for venue, name, _ in empty]
+    if not any(len(m[0]) for m in made):
+        raise DataError(f"{path}: no minute has quotes of a perpetual and of its spot: {'; '.join((*notes, *lost))}")
     time_ns = np.unique(np.concatenate([m[0] for m in made]))
     shape = (len(time_ns), len(pairs))
     price, size, spot = np.full((2, *shape), np.nan), np.full(shape, np.nan), np.full((2, *shape), np.nan)
@@ -63,7 +67,7 @@ def audit_perpetuals(
         at = np.searchsorted(time_ns, stamps)
         price[:, at, j], spot[:, at, j], size[at, j] = values[:2], values[2:4], values[4]
     names = tuple(f"{v} {n}" for v, n, _ in pairs)
-    panel = _quote_panel(Path(path).name, "perpetuals against spot", time_ns, names, price, size, tuple(lost))
+    panel = _quote_panel(Path(path).name, "perpetuals against spot", time_ns, names, price, size, (*notes, *lost))
     rate, a_year = t.rate or 0.0, fundings_a_day * 365.0
     words: dict[str, Any] = {
         "asset_rates": (-t.lease, t.lease), "hold_years": hold_days / DAYS_A_YEAR,
@@ -91,8 +95,7 @@ def _joined(rows: Any, venue: str, perp: str, spot: str) -> tuple[np.ndarray, np
     """(minutes, float64[5, n]: bid, ask of the perpetual, bid, ask of the spot, size at the touch) of good quotes."""
     import polars as pl
 
-    good = (pl.col("bid_close") <= pl.col("ask_close")) & (pl.col("bid_size") > 0) & (pl.col("ask_size") > 0)
-    of = rows.filter((pl.col("venue") == venue) & good)
+    of = rows.filter(pl.col("venue") == venue)
     both = (
         of.filter(pl.col("instrument") == perp)
         .join(of.filter(pl.col("instrument") == spot), on="ts_utc")

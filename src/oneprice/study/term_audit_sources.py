@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from oneprice.core.errors import ConfigError, DataError
+from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.market.chains import (
     BOUNDARIES,
     BOUNDARY_OF,
@@ -30,6 +30,7 @@ from oneprice.market.settlement_tapes import HalfSpread
 from oneprice.market.settlements import TICK, Settlements, read_chain, read_settlements, read_vix
 from oneprice.signals.curve.fit_svensson import fit_svensson
 from oneprice.signals.curve.parametric import Svensson
+from oneprice.study.term_audit_quotes import good_quotes
 
 DAY_NS, MINUTE_NS = 86_400 * 10**9, 60 * 10**9
 LONGEST_YEARS = 5.0  # of the curve that strips are carried on
@@ -124,14 +125,12 @@ def strip_of(
     if not known:
         raise DataError(f"{path}: expected series of a root by place (CL01, CL02, CL03 or more), got none")
     if root not in known:
-        from oneprice.core.errors import unknown_name
-
         raise unknown_name(f"root in {Path(path).name}", root, known)
     kind = boundary_of(root, boundary)
     table = Path(expiry) if expiry is not None else Path(path).parent / "expiry_table.parquet"
     if not table.is_file():
         raise DataError(f"{table}: no such file: settlements by place need their table of expiries")
-    chain = read_chain(table, root)
+    chain = read_chain(table, root, kind)
     panel = read_settlements(path, chain)
     if about:
         panel = msgspec.structs.replace(panel, header=msgspec.structs.replace(panel.header, **about))
@@ -174,49 +173,75 @@ def vix_of(path: str | Path, *, places: int = 9, fee: float = 0.0) -> Panel:
 
 
 def quotes_of(
-    path: str | Path, *, root: str | None = None, boundary: str | None = None, fee: float = 0.0, first: Any = None
-) -> Panel:
+    path: str | Path, *, root: str | None = None, boundary: str | None = None, fee: float = 0.0, places: int = 36,
+) -> Panel:  # fmt: skip
     """Minute quotes of futures (contract GC201312): bid and ask at each minute's close, both sides and sizes above 0.
 
     The last trade of a contract is the third last weekday of its delivery month (of the metals; holidays are not known
-    here). A quote serves its own minute only. A quote crossed in itself, or without a size, is left out and counted.
+    here). A quote serves its own minute only. What `good_quotes` leaves out, other roots, quotes after the last trade
+    and contracts behind the first `places` are counted in `excluded`.
     """
     import polars as pl
 
-    rows = pl.read_parquet(path).sort("ts_utc", "contract")
+    if places < 2:
+        raise ConfigError(f"places: expected 2 or more, got {places}")
+    rows, notes = good_quotes(path, ("contract",))
+    stems = rows["contract"].str.replace(r"\d+$", "")
     if root is None:
-        root = str(rows["contract"][0])[:-6]
+        root = str(stems[0])
+    if not (stems == root).any():
+        raise unknown_name(f"root in {Path(path).name}", root, stems.unique().to_list())
     kind = boundary_of(root, boundary)
-    rows = rows.filter(pl.col("contract").str.starts_with(root))
-    if rows.height == 0:
-        raise DataError(f"{path}: no contract of {root}")
+    if not (stems == root).all():
+        others = ", ".join(sorted(set(stems.to_list()) - {root}))
+        notes.append(f"{int((stems != root).sum())} quotes of other roots ({others}): left out")
+    rows = rows.filter(stems == root)
+    whole = rows.height
     rows = _largest_block(rows)
-    names = sorted(rows["contract"].unique().to_list())
-    ends = np.array([third_last_weekday(n) for n in names], np.int64)
-    good = ((rows["bid_close"] <= rows["ask_close"]) & (rows["bid_size"] > 0) & (rows["ask_size"] > 0)).fill_null(False)
-    lost = rows.height - int(good.sum())
-    crossed = int((rows["bid_close"] > rows["ask_close"]).fill_null(False).sum())
-    rows = rows.filter(good)
+    if rows.height < whole:
+        notes.append(f"{whole - rows.height} quotes of other stretches of time than the longest: left out")
+    ends = {n: third_last_weekday(n) for n in rows["contract"].unique().to_list()}
+    left = rows["contract"].replace_strict(ends, return_dtype=pl.Float64) + 0.75
+    late = left * DAY_NS < rows["ts_utc"].dt.epoch("ns")
+    if late.any():
+        first = rows["contract"][late.arg_max()]
+        notes.append(f"{int(late.sum())} quotes after the last trade (first: {first}): left out")
+    rows = rows.filter(~late)
+    names = sorted(rows["contract"].unique().to_list(), key=lambda n: ends[n])
+    if len(names) > places:
+        notes.append(f"{len(names) - places} contracts behind the first {places}: left out")
+        rows = rows.filter(pl.col("contract").is_in(names[:places]))
+    if rows.height == 0:
+        raise DataError(f"{path}: no quote of {root} can be used: {'; '.join(notes)}")
+    return _quote_panel(Path(path).name, root, kind, rows, (names[:places], ends, fee, notes))
+
+
+def _quote_panel(
+    source: str, root: str, kind: str, rows: Any, about: tuple[list[str], dict[str, int], float, list[str]]
+) -> Panel:
+    """Rows of quotes that can be used as a panel; `about` is (contracts, their last trades, fee, notes)."""
+    names, last, fee, notes = about
+    ends = np.array([last[n] for n in names], np.int64)
     stamps = rows["ts_utc"].dt.epoch("ns").to_numpy()
     time_ns, at_t = np.unique(stamps, return_inverse=True)
-    at_n = np.searchsorted(names, rows["contract"].to_numpy())
+    place = {n: i for i, n in enumerate(names)}
+    at_n = np.array([place[n] for n in rows["contract"].to_list()], np.int64)
     shape = (len(time_ns), len(names))
     price, size = np.full((2, *shape), np.nan), np.full(shape, np.nan)
     price[0, at_t, at_n], price[1, at_t, at_n] = rows["bid_close"].to_numpy(), rows["ask_close"].to_numpy()
     size[at_t, at_n] = np.minimum(rows["bid_size"].to_numpy(), rows["ask_size"].to_numpy())
     years = (ends[None, :] + 0.75 - time_ns[:, None] / DAY_NS) / DAYS_A_YEAR
     key = np.where((years >= 0) & np.isfinite(price[0]), np.arange(len(names))[None, :], -1)
-    about = Header(
-        source=Path(path).name, licence="see data", period=f"{_stamp(time_ns[0])} to {_stamp(time_ns[-1])} UTC",
+    header = Header(
+        source=source, licence="see data", period=f"{_stamp(time_ns[0])} to {_stamp(time_ns[-1])} UTC",
         side="both", simultaneity="quotes at the close of one minute: up to a minute apart",
         survivorship="all contracts of the root in the file", tries=1, claim=False,
         claim_why="minute quotes: both legs are not known to have stood at one moment",
     )  # fmt: skip
-    notes = (f"{lost} quotes without a side or a size, or crossed in themselves ({crossed}): left out",) if lost else ()
     return Panel(
-        label=f"{root} quotes", boundary=kind, header=about, time_ns=time_ns, names=tuple(names),
+        label=f"{root} quotes", boundary=kind, header=header, time_ns=time_ns, names=tuple(names),
         places=tuple(names), price=price, years=years, key=key, cost=np.full(shape, fee), size=size,
-        step_ns=MINUTE_NS, quoted=True, excluded=notes,
+        step_ns=MINUTE_NS, quoted=True, excluded=tuple(notes),
     )  # fmt: skip
 
 
@@ -233,6 +258,8 @@ def third_last_weekday(contract: str) -> int:
     """Day number of the third last weekday of the month that ends a contract's name (GC201312)."""
     try:
         year, month = int(contract[-6:-2]), int(contract[-2:])
+        if not 1 <= month <= 12:
+            raise ValueError(contract)
         after = np.datetime64(f"{year + month // 12:04d}-{month % 12 + 1:02d}-01", "D")
     except ValueError:
         raise DataError(f"contract {contract!r}: expected a name that ends in YYYYMM, like GC201312") from None
