@@ -12,17 +12,23 @@ import pytest
 
 from oneprice.core.errors import ConfigError
 from oneprice.core.records import COMMAND, MODEL
+from oneprice.engine.state import Settings
+from oneprice.execution.latency import constant
 from oneprice.market.chains import make_chain
 from oneprice.market.header import Header
-from oneprice.market.settlement_tapes import DAY_NS
+from oneprice.market.settlement_tapes import DAY_NS, settlement_tapes
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, settlements
+from oneprice.modes.fit import Fit
+from oneprice.modes.replay import replay
 from oneprice.modes.rerun import rerun
+from oneprice.signals.parity.relations import Relation, pack_relations
+from oneprice.strategies.term_structure import term_structure
 from oneprice.study import term_replay
 from oneprice.study.term_cli import replay_settings
 from oneprice.study.term_fit import StripRules
 from oneprice.study.term_fitted import FittedEstimator
 from oneprice.study.term_fitted import strip_estimator as made_estimator
-from oneprice.study.term_replay import TermRun, replay_term
+from oneprice.study.term_replay import FEES, TermRun, replay_term, strip_limits, strip_policy
 
 ABOUT = Header(
     source="made", licence="own", period="made", side="not stated", simultaneity="one a day", survivorship="all",
@@ -205,3 +211,33 @@ def test_by_the_names_of_a_command_line(data_dir: Path) -> None:
     assert "fitted bands, diebold_li: 3 refits" in text and "residual packages tried" in text
     with pytest.raises(ConfigError, match="model of a fitted band"):
         replay_settings(curves / "dflong.parquet", {**options, "model": "svensson"})
+
+
+def test_a_relation_dropped_while_its_orders_are_under_way_is_still_closed() -> None:
+    """The model that drops a package comes a nanosecond after its orders: the position is known, and left in time."""
+    panel = strip(1, 0.7)
+    day, first = 150, []
+
+    def dropped(windows: list[np.ndarray]) -> dict[str, Any]:
+        now_ns = max(int(w["receive_ns"][-1]) for w in windows if len(w))
+        made = Relation(kind="spread", symbols=symbols, weights=(-1.0, 2.0, -1.0), qty=2000.0, low=-900.0, high=-800.0,
+                        confirm=1)  # fmt: skip
+        first.append(now_ns)
+        return pack_relations([made] if len(first) == 1 else [], names, len(first), fit_ns=now_ns)
+
+    tapes = settlement_tapes(
+        panel, [c.symbol for c in panel.chain.contracts[7:10]], first=day, last=day + 30, fees=FEES
+    )
+    names = [t.instrument.symbol for t in tapes]
+    symbols = tuple(names)
+    rows = sorted({int(x) for t in tapes for x in t.events["receive_ns"]})
+    fit = Fit(estimator=dropped, first_ns=rows[0], every_ns=rows[1] - rows[0], latency_ns=1)
+    got = replay(
+        term_structure(slip_bp=5_000.0, slip_price=20.0, participation=1.0), tapes, fits=[fit],
+        latency=constant(1000.0, 1000.0), limits=strip_limits(1e7), policy=strip_policy(),
+        settings=Settings(capital=1e7, sample_ns=DAY_NS, max_price_ticks=1_000_000),
+    )  # fmt: skip
+    fills = got.fills()
+    assert len(fills) == 6, "opened once, and closed as soon as the next settlement stands"
+    held = {i: int((fills["side"] * fills["qty"])[fills["leg"] == i].sum()) for i in range(3)}
+    assert held == {0: 0, 1: 0, 2: 0} and got.closes() == 0

@@ -46,6 +46,8 @@ def term_structure(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
     for k in range(N_RELATIONS):
         st = m.book[k]
         r = st.now
+        if touches(r, legs, event.leg):
+            st.asked = 0
         if r.id == 0 or not quoted(r, legs, event.receive_ns) or working(r, legs):
             continue
         if leaving(st, event.receive_ns):
@@ -57,6 +59,7 @@ def term_structure(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
         units = wanted(st, legs, p.participation)
         if units == 0.0 or orders.count + r.n_legs >= N_INTENTS:
             continue
+        st.asked = 1
         if r.kind == LISTED:
             v = legs[r.leg[1]]
             touch, side = (v.ask, 1) if units > 0.0 else (v.bid, -1)

@@ -201,7 +201,7 @@ def take_relations(m: Any, legs: Any) -> None:
                 copy_relation(st.now, m.model.relations[at])
         elif st.now.id != 0:
             st.side = 0
-            if idle(st.now, legs):
+            if st.asked == 0 and idle(st.now, legs):
                 st.now.id = 0
             else:
                 m.waiting += 1
@@ -216,7 +216,7 @@ def take_relations(m: Any, legs: Any) -> None:
         st = m.book[free]
         copy_relation(st.now, new)
         st.outside.side = st.outside.run = st.outside.leaning = 0
-        st.side, st.live, st.excess = 0, 1, 0.0
+        st.side, st.live, st.excess, st.asked = 0, 1, 0.0, 0
 
 
 @njit

@@ -56,7 +56,16 @@ RELATION = record(
         ("qty", "f8"),  # most units held
     ]
 )
-STATE = record([("now", RELATION), ("outside", boundary.STATE), ("side", "i8"), ("excess", "f8"), ("live", "i8")])
+STATE = record(
+    [
+        ("now", RELATION),
+        ("outside", boundary.STATE),
+        ("side", "i8"),
+        ("excess", "f8"),
+        ("live", "i8"),
+        ("asked", "i8"),  # orders went out and no event of a leg came since: its view may not show them yet
+    ]
+)
 MODEL = record([("fit_ns", "i8"), ("relations", RELATION, (N_RELATIONS,))])
 
 
