@@ -6,7 +6,8 @@ does not settle has no quote, so nothing fills there. It ends with the last trad
 contracts, what is decided on a settlement fills at the next one.
 
 No file has quotes of listed spreads; the half spread is assumed and said in the header. It is narrower than that of
-two outrights because one order book is crossed, not two: an exchange matches the outrights' books into it.
+two outrights because one order book is crossed, not two. Exchanges quote the nearer contract less the later one; here
+the sign is that of a relation, so that a spread beyond full carry is dear.
 """
 
 from __future__ import annotations
