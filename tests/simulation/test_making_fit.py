@@ -162,7 +162,7 @@ def test_the_verb_writes_a_model_that_is_put_in_force(planted: Tape, tmp_path: P
     for part in ("k_decay", "95 %", "deviance", "volatility signature", "order flow", "microprice", "usable"):
         assert part in done.output, part
     drawn = page.read_text()
-    assert drawn.count("<svg") == 3 and "fitted range" in drawn and "Yes." in drawn
+    assert drawn.count("<svg") == 4 and "fitted range" in drawn and "Yes." in drawn
     found = read_quoting(model)
     assert found.values["k_decay"] == calibrate(planted).parts.intensity.k_decay and found.leg == planted.leg
     assert found.fit(0).first_ns == found.fit_ns and found.fit(found.fit_ns + 5).first_ns == found.fit_ns + 5
