@@ -37,7 +37,7 @@ def test_our_best_model_beats_hftbacktests(data_dir: Path) -> None:
 def test_in_long_queues_our_best_model_beats_hftbacktests() -> None:
     """A world of long queues full of cancels, orders that rest as long as they would have: half the error of theirs.
 
-    With the horizon "left" an optimist gains: the horizon of a filled order is its fill, a model a moment late is wrong.
+    With the horizon "left" an optimist gains: that of a filled order is its fill, and a model a moment late is wrong.
     """
     pytest.importorskip("hftbacktest", reason="hftbacktest is in the bench extra: its models were not run")
     tape = order_tape(OrderWorld(n_messages=20_000, seed=7))
