@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.instruments import Fees, Instrument
 from oneprice.core.records import BORROW, EVENT, FUNDING, LAST, TOP
@@ -19,7 +22,7 @@ from oneprice.market.header import Header
 from oneprice.market.rates import Treasury
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread, settlement_tapes
 from oneprice.market.settlements import Settlements, settlements
-from oneprice.market.tape import Tape, make_tape
+from oneprice.market.tape import Tape, make_tape, write_tape
 from oneprice.signals.parity.relations import Relation
 from oneprice.study.term_carry import replay_carry
 from oneprice.study.term_cash import financed
@@ -207,6 +210,29 @@ def test_relations_of_a_file_state_their_cash(tmp_path: Path) -> None:
         Relation(
             kind="carry", symbols=("a", "b"), qty=1.0, near_ns=1, expiry_ns=5, cash=Cash(lend=0.0, borrow=0.1)
         )  # fmt: skip
+
+
+def test_interest_on_tapes_from_the_command_line(tmp_path: Path) -> None:
+    """`--model` with `cash` on a folder of tapes: the spot bought against a dear perpetual pays for its days."""
+    from typer.testing import CliRunner
+
+    for name, mid in (("x:SPOT", 40_000), ("x:PERP", 40_400)):
+        write_tape(tmp_path / "tapes", crypto(name, np.full(30, mid)))
+    plain = Relation(
+        kind="perpetual", symbols=("x:SPOT", "x:PERP"), qty=0.1, growth_low=0.99, growth_high=1.001, confirm=1,
+        apart_ns=DAY_NS,
+    )  # fmt: skip
+    told = []
+    for cash in (None, Cash(lend=0.0, borrow=0.073)):
+        file = write_relations([msgspec.structs.replace(plain, cash=cash)], tmp_path / "relations.json")
+        words = ["replay", str(tmp_path / "tapes"), "--strategy", "term_structure", "--fees", "0,0", "--set"]
+        got = CliRunner().invoke(app, [*words, "slip_bp=50", "--model", str(file), "--json"])
+        assert got.exit_code == 0, got.output
+        told.append(json.loads(got.output))
+        assert told[-1]["fills"] == 2 and told[-1]["closes_exactly"]
+    paid = told[1]["pnl"]["funding"] - told[0]["pnl"]["funding"]
+    days = 9  # ten days of three quotes, from the first on
+    assert paid == pytest.approx(-0.1 * 20_000.0 * math.expm1(0.073 / 365.0) * days, rel=0.02)
 
 
 @pytest.mark.parametrize(
