@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError
-from oneprice.core.records import COMMAND, MODEL
-from oneprice.engine.state import Settings
-from oneprice.execution.latency import constant
+from oneprice.core.plain import plain_event
+from oneprice.core.records import COMMAND, EVENT, MODEL, TOP, VIEW
+from oneprice.execution.intents import I_PACKAGE, INTENTS
 from oneprice.market.chains import make_chain
 from oneprice.market.header import Header
-from oneprice.market.settlement_tapes import DAY_NS, settlement_tapes
+from oneprice.market.settlement_tapes import DAY_NS
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, settlements
-from oneprice.modes.fit import Fit
-from oneprice.modes.replay import replay
 from oneprice.modes.rerun import rerun
 from oneprice.signals.parity.relations import Relation, pack_relations
 from oneprice.strategies.term_structure import term_structure
@@ -28,7 +26,7 @@ from oneprice.study.term_cli import replay_settings
 from oneprice.study.term_fit import StripRules
 from oneprice.study.term_fitted import FittedEstimator
 from oneprice.study.term_fitted import strip_estimator as made_estimator
-from oneprice.study.term_replay import FEES, TermRun, replay_term, strip_limits, strip_policy
+from oneprice.study.term_replay import TermRun, replay_term
 
 ABOUT = Header(
     source="made", licence="own", period="made", side="not stated", simultaneity="one a day", survivorship="all",
@@ -214,30 +212,34 @@ def test_by_the_names_of_a_command_line(data_dir: Path) -> None:
 
 
 def test_a_relation_dropped_while_its_orders_are_under_way_is_still_closed() -> None:
-    """The model that drops a package comes a nanosecond after its orders: the position is known, and left in time."""
-    panel = strip(1, 0.7)
-    day, first = 150, []
+    """The model that drops a package comes before any view shows its orders: its place is kept, and it is closed."""
+    names = ("a", "b", "c")
+    made = Relation(kind="spread", symbols=names, weights=(-1.0, 2.0, -1.0), qty=5.0, low=-9.0, high=-8.0, confirm=1)
+    chosen = term_structure(slip_bp=0.0)
+    memory, orders = np.zeros(1, chosen.memory), np.zeros(1, INTENTS)
+    params, m, out = (x.view(np.recarray)[0] for x in (chosen.values.copy(), memory, orders))
+    views, event = np.zeros(3, VIEW), np.zeros(1, EVENT)
+    views["leg"], views["lot_qty"], views["min_qty"], views["stale_ns"] = np.arange(3), 1.0, 1.0, 10**12
+    views["bid"], views["ask"], views["bid_qty"], views["ask_qty"] = 10.0, 10.1, 1e3, 1e3
 
-    def dropped(windows: list[np.ndarray]) -> dict[str, Any]:
-        now_ns = max(int(w["receive_ns"][-1]) for w in windows if len(w))
-        made = Relation(kind="spread", symbols=symbols, weights=(-1.0, 2.0, -1.0), qty=2000.0, low=-900.0, high=-800.0,
-                        confirm=1)  # fmt: skip
-        first.append(now_ns)
-        return pack_relations([made] if len(first) == 1 else [], names, len(first), fit_ns=now_ns)
+    def told(kind: int, leg: int, time_ns: int) -> list[tuple[int, int]]:
+        """(kind, reduce) of the packages asked for at an event."""
+        event["kind"], event["leg"], event["receive_ns"] = kind, leg, time_ns
+        views["quote_ns"] = views["venue_ns"] = time_ns
+        orders["count"] = 0
+        chosen.function(plain_event(event), views.view(np.recarray), params, m, out)
+        asked = orders["intent"][0, : int(orders["count"][0])]
+        return [(int(x["side"]), int(x["bits"]) & 1) for x in asked if x["kind"] == I_PACKAGE]
 
-    tapes = settlement_tapes(
-        panel, [c.symbol for c in panel.chain.contracts[7:10]], first=day, last=day + 30, fees=FEES
-    )
-    names = [t.instrument.symbol for t in tapes]
-    symbols = tuple(names)
-    rows = sorted({int(x) for t in tapes for x in t.events["receive_ns"]})
-    fit = Fit(estimator=dropped, first_ns=rows[0], every_ns=rows[1] - rows[0], latency_ns=1)
-    got = replay(
-        term_structure(slip_bp=5_000.0, slip_price=20.0, participation=1.0), tapes, fits=[fit],
-        latency=constant(1000.0, 1000.0), limits=strip_limits(1e7), policy=strip_policy(),
-        settings=Settings(capital=1e7, sample_ns=DAY_NS, max_price_ticks=1_000_000),
-    )  # fmt: skip
-    fills = got.fills()
-    assert len(fills) == 6, "opened once, and closed as soon as the next settlement stands"
-    held = {i: int((fills["side"] * fills["qty"])[fills["leg"] == i].sum()) for i in range(3)}
-    assert held == {0: 0, 1: 0, 2: 0} and got.closes() == 0
+    memory["model"]["relations"] = pack_relations([made], names, 1)["relations"]
+    told(MODEL, -1, 1)
+    assert [reduce for _, reduce in told(TOP, 2, 2)] == [0], "above its band: sold"
+    memory["model"]["relations"] = pack_relations([], names, 2)["relations"]
+    told(MODEL, -1, 3)
+    assert memory["book"]["now"]["id"][0, 0] == made.id, "not free while nobody knows what became of the orders"
+    views["position"], views["position_lots"] = [5.0, -10.0, 5.0], [5, -10, 5]
+    assert [reduce for _, reduce in told(TOP, 0, 4)] == [1], "what was filled is closed"
+    views["position"], views["position_lots"] = 0.0, 0
+    told(TOP, 0, 5)
+    told(TOP, 0, 6)
+    assert memory["book"]["now"]["id"][0, 0] == 0, "and then the place is free"
