@@ -273,7 +273,7 @@ def _measured(
         pnl=pnl,
         gross=gross,
         break_even_fee_bp=gross / traded * 1e4 if traded > 0 else math.nan,
-        fee_paid_bp=-pnl["fee"] / traded * 1e4 if traded > 0 else math.nan,
+        fee_paid_bp=0.0 - pnl["fee"] / traded * 1e4 if traded > 0 else math.nan,
         messages=messages,
         messages_a_fill=messages / len(fills) if len(fills) else math.inf,
         quoting=(float(parts[0, 0]), float(parts[1, 0])),
