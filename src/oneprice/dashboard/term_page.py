@@ -25,7 +25,10 @@ MOST_EPISODES = 200
 
 
 def write_term_page(audit: TermAudit, out: str | Path, *, day: Any = None) -> Path:
-    """Write the page (whole or not at all), and its folder where it is missing; returns its path. `day` of the curve drawn: the worst when left out."""
+    """Write the page (whole or not at all), and its folder where it is missing; returns its path.
+
+    `day` of the curve drawn: the worst when left out.
+    """
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".tmp")
