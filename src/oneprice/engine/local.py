@@ -24,7 +24,6 @@ from oneprice.core.arena import (
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
-    ACTIVE,
     BAR,
     BOOK,
     BORROW,
@@ -45,13 +44,6 @@ from oneprice.core.records import (
     N_STRATEGIES,
     NEW,
     NO_PRICE,
-    OP_CANCEL_ALL,
-    OP_EPOCH,
-    OP_FLATTEN,
-    OP_HALT,
-    OP_REDUCE,
-    OP_RESUME,
-    OP_STOP,
     OPERATOR,
     REDUCING,
     REJECT,
@@ -61,6 +53,7 @@ from oneprice.core.records import (
     TOP,
 )
 from oneprice.engine.entry import call_entry
+from oneprice.engine.words import on_operator, take_model
 from oneprice.execution import orders, package, planner
 from oneprice.execution.blotter import P_FLAT, P_FREE, PLANNED, ROLE_OPEN, timer_fired
 from oneprice.execution.settlement import locked_lots
@@ -344,9 +337,9 @@ def on_own(s: Any, ev: Any, entries: Any) -> int:
     if o >= 0 and s.blotter.orders[o].package >= 0:
         close_overlay(s, s.blotter.orders[o].package)
     refresh_leg(s, ev.leg)
-    called = strategy_row(s, k).called
-    if called == CALL_ALL or (called == CALL_FILLS and ev.kind in (FILL, REJECT)):
-        return call(s, ev, entries, k) if strategy_row(s, k).halt == 0 else 0
+    st = strategy_row(s, k)
+    if st.halt == 0 and (st.called == CALL_ALL or (st.called == CALL_FILLS and ev.kind in (FILL, REJECT))):
+        return call(s, ev, entries, k)
     return 0
 
 
@@ -436,52 +429,6 @@ def on_rare(s: Any, ev: Any, entries: Any) -> int:
         on_operator(s, ev)
         dispatch(s)
     return 0
-
-
-@njit
-def take_model(s: Any, ev: Any) -> bool:
-    """One word of a model update; True on the last, when the whole model has replaced the one before.
-
-    A model of n bytes comes as n / 8 events of one nanosecond (key = byte offset, value = the word, LAST on the last),
-    so the journal holds it and a strategy never sees half of it.
-    """
-    if ev.owner < 0 or ev.owner >= s.n_strategies:
-        return False
-    st = strategy_row(s, ev.owner)
-    base = address_of(s)
-    n = st.model_bytes // 8
-    if ev.key < 0 or ev.key // 8 >= n:
-        return False
-    stage = words_at(base + st.stage_off)
-    stage[ev.key // 8] = ev.value
-    if ev.flag_bits & LAST == 0:
-        return False
-    model = words_at(base + st.model_off)
-    for i in range(n):
-        model[i] = stage[i]
-    return True
-
-
-@njit
-def on_operator(s: Any, ev: Any) -> None:
-    """The operator's word: stop, halt, reduce, resume, cancel all, flatten."""
-    key = ev.key
-    if key == OP_HALT:
-        halt.set_halt(s, HALTED, halt.OPERATOR_WORD, 0)
-    elif key == OP_REDUCE:
-        halt.set_halt(s, REDUCING, halt.OPERATOR_WORD, 0)
-    elif key == OP_RESUME:
-        halt.set_halt(s, ACTIVE, halt.OPERATOR_WORD, 0)
-        s.stopping = 0
-    elif key == OP_CANCEL_ALL:
-        planner.cancel_everything(s, -1)
-    elif key == OP_STOP:
-        s.stopping = 1
-        planner.cancel_everything(s, -1)
-    elif key == OP_FLATTEN:
-        planner.flatten_everything(s, -1)
-    elif key == OP_EPOCH:
-        s.epoch = ev.value
 
 
 @njit(apart=True)
