@@ -205,7 +205,8 @@ def test_by_the_names_of_a_command_line(data_dir: Path) -> None:
     }  # fmt: skip
     got = replay_settings(curves / "dflong.parquet", options, period=("2008-01-01", "2009-06-30"))
     text = str(got)
-    assert got.parts.exact and "term_structure, fitted (relative value)" in text and "arbitrage" not in text
+    assert isinstance(got, TermRun) and got.parts.exact
+    assert "term_structure, fitted (relative value)" in text and "arbitrage" not in text
     assert "fitted bands, diebold_li: 3 refits" in text and "residual packages tried" in text
     with pytest.raises(ConfigError, match="model of a fitted band"):
         replay_settings(curves / "dflong.parquet", {**options, "model": "svensson"})
