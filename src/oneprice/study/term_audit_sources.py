@@ -98,7 +98,7 @@ def layout_of(path: str | Path) -> str:
 def boundary_of(root: str, stated: str | None) -> str:
     """The boundary stated, else that of the root."""
     if stated is not None and stated not in BOUNDARIES:
-        raise ConfigError(f"boundary {stated!r}: expected one of {', '.join(BOUNDARIES)}")
+        raise unknown_name("boundary", stated, list(BOUNDARIES))
     if stated is None and root not in BOUNDARY_OF:
         raise ConfigError(
             f"root {root}: state its boundary (one of {', '.join(BOUNDARIES)}): two_sided can be lent and stored, "
