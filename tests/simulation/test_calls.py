@@ -50,6 +50,19 @@ def by_touch(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
             quote(orders, 2 + 2 * i, i, SELL, a.ask, p.qty if held > -p.limit else 0.0)
 
 
+def looks(event: Any, legs: Any, p: Any, m: Any, orders: Any) -> None:
+    """Rests a bid on each leg, then asks to be called at once, and notes what the views say of each at that moment."""
+    if event.kind == TIMER and m.started == 1:
+        m.started = 2
+        m.bid[0] = legs[0].open_lots
+        m.bid[1] = legs[1].open_lots
+    if m.started == 0 and legs[0].bid > 0.0 and legs[1].bid > 0.0:
+        m.started = 1
+        quote(orders, 1, 0, BUY, legs[0].bid - 50 * legs[0].tick, p.qty)
+        quote(orders, 2, 1, SELL, legs[1].ask + 50 * legs[1].tick, p.qty)
+        timer(orders, 1, event.receive_ns + 1)
+
+
 def made(function: Any, calls: str) -> Strategy:
     memory = {"started": "i8", "rounds": "i8", "bid": ("i8", 2), "ask": ("i8", 2)}
     return strategy(memory=memory, exit="inventory", calls=calls, qty=0.02, limit=0.5)(function)
@@ -77,6 +90,22 @@ def test_calls_it_does_not_look_at_may_be_left_out(function: Any, calls: str) ->
     some, n_some = rows_of(made(function, calls))
     assert some == every and len(every) > 64 * 100
     assert 1 < n_some < n_all
+
+
+@pytest.mark.parametrize("calls", ["all", "fills", "market"])
+def test_the_views_know_what_was_just_sent(calls: str) -> None:
+    """A call a nanosecond after orders left, on a timer, sees their lots at work on every leg."""
+    chosen = made(looks, calls)
+    tapes = two_venues(3, 0.05).tapes
+    engine = engine_for(tapes, [chosen], limits=WIDE)
+    half = venues_for(engine, tapes, Latency(1_000_000, 1_000_000), None)
+    loop = Loop(engine, tape_table(tapes), np.zeros(0, EVENT), exchange=half, keep=tapes)
+    loop.drive["end_ns"] = last_ns(tapes)
+    run(loop, lambda rows, events: None)
+    st = engine.arena.section("strategies", STRATEGY)[0]
+    at = int(st["memory_off"])
+    memory = engine.arena.buffer[at : at + int(st["memory_bytes"])].view(chosen.memory)[0]
+    assert memory["started"] == 2 and memory["bid"].tolist() == [20, -20]
 
 
 def test_a_misspelt_kind_of_calls_lists_them_all() -> None:

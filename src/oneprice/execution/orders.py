@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneprice.core.arena import emit, leg_of, position_of
+from oneprice.core.address import address_of, words_at
+from oneprice.core.arena import emit, leg_of, position_of, view_of
 from oneprice.core.jit import njit
 from oneprice.core.records import (
     ACK,
@@ -346,7 +347,7 @@ def _on_link(s: Any, ev: Any) -> None:
 
 @njit
 def count_open(s: Any, o: Any, lots: int) -> None:
-    """Let `lots` of the order count as open, at its leg and its strategy's position."""
+    """Let `lots` of the order count as open, at its leg, its strategy's position and view."""
     change = lots - o.open_lots
     if change == 0:
         return
@@ -359,6 +360,10 @@ def count_open(s: Any, o: Any, lots: int) -> None:
     else:
         leg.open_sell_lots += change
         own.open_sell_lots += change
+    subs = words_at(address_of(s) + leg.subs_off)
+    for j in range(leg.n_subs):
+        if subs[2 * j] == o.strategy:  # whatever calls the strategy next, it sees what it has at work
+            view_of(s, o.strategy, subs[2 * j + 1]).open_lots = own.open_buy_lots - own.open_sell_lots
 
 
 @njit
