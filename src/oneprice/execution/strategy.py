@@ -147,7 +147,7 @@ def _kind(key: str, value: Any) -> str:
         return "i8"
     if isinstance(value, (float, np.floating)):
         return "f8"
-    raise ConfigError(f"parameter {key}: expected a number as its default, got {type(value).__name__}")
+    raise ConfigError(f"parameter {key}: expected a number, got {value!r} ({type(value).__name__})")
 
 
 def _checked(key: str, value: Any, dtype: np.dtype) -> Any:
