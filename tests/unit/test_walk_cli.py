@@ -91,7 +91,7 @@ def test_words_that_cannot_be_are_refused(table: Path, tmp_path: Path) -> None:
         (("replay", prices, "--strategy", "stat_arb", "--model", str(model), "--fees", "0,2"), "nothing is left"),
         (("replay", late, "--strategy", "stat_arb", "--model", "none.json"), "no such model"),
         (("replay", late, "--strategy", "stat_arb", "--model", str(tmp_path / "odd.json")), "not a model"),
-        (("replay", late, "--model", str(model), "--fees", "0,2"), "fitted for stat_arb"),
+        (("replay", late, "--model", str(model), "--fees", "0,2"), "name the strategy it was fitted for"),
         (("walk", prices, "--train", "9y", "--fees", "0,2"), "less than the panel"),
         (("walk", prices, "--fees", "0,2", "--ban", "2010-01-01"), "--ban"),
     ):

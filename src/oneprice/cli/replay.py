@@ -54,7 +54,7 @@ def replay(
         if queue is not None:
             raise ConfigError("--queue: expected none with a model on closes, which have no queue")
         if "model" not in (chosen.memory.fields or {}):
-            raise ConfigError(f"--model: {chosen.name} takes no model; set its parameters with --set")
+            raise ConfigError(f"--model: {chosen.name} takes no model: name the strategy it was fitted for with --strategy")
         _of_model(chosen, data, model, fees, limits, seed, out, as_json)
         return
     tapes = inputs.tapes_of(data, legs, days)
