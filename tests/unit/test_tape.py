@@ -276,3 +276,13 @@ def test_headers_answer_the_question(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=text):
             Header(**(fields | change))
+
+
+def test_levels_of_a_book_that_nobody_keeps_are_refused() -> None:
+    """An instrument without a window drops levels in silence: a maker on it would never quote."""
+    events = np.zeros(2, R.EVENT)
+    events["receive_ns"] = (1, 2)
+    events["kind"] = (R.TOP, R.BOOK)
+    with pytest.raises(DataError, match=r"row 1: a book level.*book_log2"):
+        make_tape(instrument(book_log2=0), events, header=HEADER)
+    assert len(make_tape(instrument(book_log2=8), events, header=HEADER)) == 2

@@ -54,7 +54,8 @@ def replay(
         if queue is not None:
             raise ConfigError("--queue: expected none with a model on closes, which have no queue")
         if "model" not in (chosen.memory.fields or {}):
-            raise ConfigError(f"--model: {chosen.name} takes no model: name the strategy it was fitted for with --strategy")
+            fix = "name the strategy it was fitted for with --strategy"
+            raise ConfigError(f"--model: {chosen.name} takes no model: {fix}")
         _of_model(chosen, data, model, fees, limits, seed, out, as_json)
         return
     tapes = inputs.tapes_of(data, legs, days)

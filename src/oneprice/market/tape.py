@@ -100,6 +100,10 @@ def make_tape(
     if instrument.contract == "inverse" and (events["kind"] == R.DIVIDEND).any():
         row = int(np.flatnonzero(events["kind"] == R.DIVIDEND)[0])
         raise DataError(f"{where}, row {row}: a dividend on an inverse contract; expected none")
+    levels = events["kind"] == R.BOOK
+    if instrument.book_log2 == 0 and levels.any():
+        row = int(np.flatnonzero(levels)[0])
+        raise DataError(f"{where}, row {row}: a book level, but the instrument keeps none; set its book_log2 to 14")
     order = exchange_order_of(events)
     return Tape(instrument, events, clock_offset_ns, clock_bound_ns, order, digest_of(events), header)
 
