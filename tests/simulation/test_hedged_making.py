@@ -190,3 +190,11 @@ def test_a_world_of_gaps_stays_hedged() -> None:
     assert run.closes() == 0 and len(of_kind(run.rows, PACKAGE_ROW)) > 0
     assert np.abs(np.cumsum([int(f["qty"]) * int(f["side"]) for f in run.fills() if f["leg"] == 0])).max() <= 50
     assert S > MS
+
+
+def test_what_is_traded_back_stays_within_the_limit() -> None:
+    """A fill that cannot be hedged is traded back: room that it made for the other side is not promised meanwhile."""
+    world = two_venues(seed=8, minutes=10)
+    run = replay(hedged_making(limit=0.03), world.tapes, latency=constant(20_000, 20_000), limits=Limits())
+    held = np.cumsum([int(f["qty"]) * int(f["side"]) for f in run.fills() if f["leg"] == 0])
+    assert len(held) > 20 and np.abs(held).max() == 30 and run.closes() == 0

@@ -256,14 +256,15 @@ def rest(event: Any, orders: Any, v: Any, p: Any, m: Any, found: Any) -> None:
 def hedged_quotes(a: Any, b: Any, p: Any, lean: float) -> tuple[float, float, float, float]:
     """(bid, ask, bid qty, ask qty) on `a` that earn `edge_bp` after both fees when hedged at the touch of `b`.
 
-    A quantity is 0 where the other touch shows too little, or the limit leaves no room.
+    A quantity is 0 where the other touch shows too little, or the limit leaves no room. What is not hedged yet may be
+    traded back, so the position counts as it would be then where that leaves less room.
     """
     cost = (b.taker_fee_bp + p.edge_bp) * 1e-4
     fee = a.maker_fee_bp * 1e-4
     bid = rules.bid_price(b.bid * (1.0 - cost) / (1.0 + fee) - lean, math.inf, a.ask, a.tick)
     ask = rules.ask_price(b.ask * (1.0 + cost) / (1.0 - fee) - lean, -math.inf, a.bid, a.tick)
-    bid_qty = rules.bid_qty(a.position, min(p.qty, p.share * b.bid_qty), p.limit, a.lot_qty)
-    ask_qty = rules.ask_qty(a.position, min(p.qty, p.share * b.ask_qty), p.limit, a.lot_qty)
+    bid_qty = rules.bid_qty(max(a.position, -b.position), min(p.qty, p.share * b.bid_qty), p.limit, a.lot_qty)
+    ask_qty = rules.ask_qty(min(a.position, -b.position), min(p.qty, p.share * b.ask_qty), p.limit, a.lot_qty)
     return (
         bid,
         ask,
