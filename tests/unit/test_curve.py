@@ -177,3 +177,14 @@ def test_diebold_li_factors() -> None:
     assert np.isnan(got[2]).all()
     with pytest.raises(DataError, match="rates a date"):
         diebold_li(t, y[:, :3])
+
+
+def test_names_of_the_package_are_functions_whatever_was_loaded_before() -> None:
+    """`fit_svensson` and `bootstrap` are also names of files: loading one does not put the module in its place."""
+    import oneprice.signals.curve.bootstrap
+    import oneprice.signals.curve.fit_svensson  # noqa: F401
+    from oneprice.signals import curve
+
+    for name in curve.__all__:
+        assert callable(getattr(curve, name)) or name in ("bonds", "delivery")
+    assert curve.fit_svensson is fit_svensson

@@ -131,3 +131,9 @@ def test_dynamic_diebold_li_finds_its_factors() -> None:
     assert np.nanstd(fit.filtered.residuals) < 3.2e-4
     assert np.allclose(fit.forecast(t, 0), loadings(t, fit.decay) @ fit.filtered.states[-1])
     assert np.allclose(fit.forecast(t, 10_000), loadings(t, fit.decay) @ fit.mean, atol=1e-6)
+
+
+def test_a_panel_without_a_price_is_refused() -> None:
+    """Nothing but missing prices: an error that says so."""
+    with pytest.raises(DataError, match="every reading is missing"):
+        fit_schwartz_smith(np.full((20, 3), np.nan), YEARS, dt_years=DT)

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from oneprice.core.errors import ConfigError, DataError
+from oneprice.dashboard.svg import number_text, span_of
 from oneprice.market.chains import make_chain
 from oneprice.market.header import Header
 from oneprice.market.rates import Treasury
@@ -129,6 +130,15 @@ def test_capacity_is_the_size_at_the_worst() -> None:
     price[2:5, 1] += 5
     found = audit_strip(panel_of(price.tolist(), quoted=True, half=0.01), TERMS)
     assert found.episode_rows()[0]["capacity"] == 7.0
+
+
+def test_a_page_of_nothing_outside_shows_the_fullest_row() -> None:
+    """Where no price is outside, the row shown is the last of those with the most prices, not a thin last one."""
+    price = carried(6)
+    price[4:, 2] = np.nan
+    audit = audit_strip(panel_of(price.tolist()), TERMS)
+    assert len(audit.rows) == 0 and audit.worst_row() == 3
+    assert span_of([np.zeros(5)], zero=True) == (-1.0, 1.0) and number_text(-1e-9, 4) == "0.0000"
 
 
 def test_a_wide_quote_is_not_outside() -> None:

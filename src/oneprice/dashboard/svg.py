@@ -97,7 +97,7 @@ def number_text(value: float, digits: int = 2, *, signed: bool = False) -> str:
     if not math.isfinite(value):
         return "–"
     sign = "+" if signed else ""
-    return f"{value:{sign},.{digits}f}".replace(",", "\u2009").replace("-", "\u2212")
+    return f"{round(value, digits) + 0.0:{sign},.{digits}f}".replace(",", "\u2009").replace("-", "\u2212")
 
 
 def time_text(ns: float, span_ns: float) -> str:
@@ -187,5 +187,5 @@ def span_of(arrays: list[np.ndarray], *, pad: float = 0.06, zero: bool = False) 
     low, high = float(joined.min()), float(joined.max())
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    room = (high - low) * pad or max(abs(high) * 1e-4, 1e-9)
+    room = (high - low) * pad or abs(high) * 1e-4 or 1.0
     return low - room, high + room

@@ -196,9 +196,12 @@ class TermAudit(msgspec.Struct, frozen=True, eq=False):
         return text[:10] if self.panel.step_ns >= DAY_NS else text[:16]
 
     def worst_row(self) -> int:
-        """The row with the price farthest outside; the last when there is none."""
+        """The row with the price farthest outside; where none is, the last of those with the most compared."""
         x = np.where(self.compared, np.abs(self.out[kernel.OUTSIDE]), 0.0).max(axis=1)
-        return int(np.argmax(x)) if x.max() > 0 else len(self.panel) - 1
+        if x.max() > 0:
+            return int(np.argmax(x))
+        held = self.compared.sum(axis=1)
+        return int(np.flatnonzero(held == held.max())[-1])
 
     def row_of(self, day: Any) -> int:
         """The last row of a day."""

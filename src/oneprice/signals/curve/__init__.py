@@ -5,13 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+# named as their files are, and loading a file puts the module in the place of its name: these two are bound at once
+from oneprice.signals.curve.bootstrap import bootstrap as bootstrap
+from oneprice.signals.curve.fit_svensson import fit_svensson as fit_svensson
+
 _NAMES = {
     "Curve": "oneprice.signals.curve.curve:Curve",
     "make_curve": "oneprice.signals.curve.curve:make_curve",
     "Svensson": "oneprice.signals.curve.parametric:Svensson",
-    "fit_svensson": "oneprice.signals.curve.fit_svensson:fit_svensson",
     "diebold_li": "oneprice.signals.curve.fit_svensson:diebold_li",
-    "bootstrap": "oneprice.signals.curve.bootstrap:bootstrap",
     "Quote": "oneprice.signals.curve.bootstrap:Quote",
     "zero_rate": "oneprice.signals.curve.rates:zero_rate",
     "forward_rate": "oneprice.signals.curve.rates:forward_rate",
@@ -22,7 +24,7 @@ _NAMES = {
     "roll_yield": "oneprice.signals.curve.roll:roll_yield",
 }
 
-__all__ = sorted(_NAMES)
+__all__ = sorted([*_NAMES, "bootstrap", "fit_svensson"])
 
 
 def __getattr__(name: str) -> Any:

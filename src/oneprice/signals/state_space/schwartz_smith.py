@@ -105,7 +105,10 @@ def _matrices(p: np.ndarray, years: np.ndarray, dt: float) -> tuple[np.ndarray, 
 
 def start_of(y: np.ndarray) -> np.ndarray:
     """Mean and variance of both states before the first date, float64[2, 3]: vague around the first reading."""
-    level = y[np.isfinite(y)][0]
+    there = y[np.isfinite(y)]
+    if len(there) == 0:
+        raise DataError("Schwartz-Smith: expected prices, got none: every reading is missing")
+    level = there[0]
     return np.array([[0.0, VAGUE, 0.0], [level, 0.0, VAGUE]])
 
 
