@@ -122,6 +122,18 @@ def test_bitstamp_warm_up_and_packing(tmp_path: Path) -> None:
         import_bitstamp(path, bitstamp_instrument(FREE), warmup_s=9)
 
 
+def test_bitstamp_book_that_is_empty_when_the_warm_up_ends(tmp_path: Path) -> None:
+    """All orders had left by then: the tape begins without a snapshot; where nothing follows the file is refused."""
+    gone = [order(10, "created", 21, "236.50", "2.0", 1), order(50, "deleted", 21, "236.50", "2.0", 1)]
+    later = [order(200, "created", 22, "236.60", "1.0", 1), order(250, "created", 23, "236.10", "1.0", 0)]
+    path = write(tmp_path / "a.log", gone + later)
+    ev = import_bitstamp(path, bitstamp_instrument(FREE), warmup_s=0.1).events
+    assert ev["order_id"].tolist() == [22, 23] and not (ev["flag_bits"] & SNAPSHOT).any()
+    path = write(tmp_path / "b.log", gone)
+    with pytest.raises(DataError, match=r"no row is left after the first 9 s; lower warmup_s"):
+        import_bitstamp(path, bitstamp_instrument(FREE), warmup_s=9)
+
+
 HEAD = "id,timestamp,exchange.timestamp,price,volume,action,direction"
 
 

@@ -371,6 +371,8 @@ def snapshot_rows(orders: Orders, receive_ns: int, exchange_ns: int, flag_bits: 
     live = orders.slots[orders.slots["state"] == RESTING]
     live = live[np.argsort(live["stamp"], kind="stable")]
     rows = np.zeros(len(live), EVENT)
+    if len(live) == 0:  # nobody stands: nothing to build
+        return rows
     rows["receive_ns"], rows["exchange_ns"] = receive_ns, exchange_ns
     rows["kind"], rows["flag_bits"] = BOOK, SNAPSHOT | flag_bits
     for name, field in (("price", "price"), ("side", "side"), ("order_id", "order_id"), ("count", "stamp")):
@@ -381,9 +383,8 @@ def snapshot_rows(orders: Orders, receive_ns: int, exchange_ns: int, flag_bits: 
     first = np.append(True, (level["price"][1:] != level["price"][:-1]) | (level["side"][1:] != level["side"][:-1]))
     before = np.repeat((total - level["lots"])[first], np.diff(np.append(np.flatnonzero(first), len(level))))
     rows["qty"][key] = total - before
-    if len(rows):
-        rows["flag_bits"][0] |= CLEAR
-        rows["flag_bits"][-1] |= LAST
+    rows["flag_bits"][0] |= CLEAR
+    rows["flag_bits"][-1] |= LAST
     return rows
 
 
