@@ -231,6 +231,9 @@ def test_interest_on_tapes_from_the_command_line(tmp_path: Path) -> None:
         told.append(json.loads(got.output))
         assert told[-1]["fills"] == 2 and told[-1]["closes_exactly"]
     paid = told[1]["pnl"]["funding"] - told[0]["pnl"]["funding"]
+    assert told[1]["strips"]["exact"] and told[1]["strips"]["kind"] == "perpetual"
+    carried = told[1]["strips"]["units"]["carry"] * told[1]["strips"]["unit"]
+    assert carried == pytest.approx(told[1]["pnl"]["funding"] + told[1]["pnl"]["borrow"], abs=1e-6)
     days = 9  # ten days of three quotes, from the first on
     assert paid == pytest.approx(-0.1 * 20_000.0 * math.expm1(0.073 / 365.0) * days, rel=0.02)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from oneprice.core.errors import ConfigError
 from oneprice.core.records import COMMAND, EXPIRY, FILL_ROW
+from oneprice.dashboard.html import write_report
 from oneprice.market.chains import Roll, day_number, make_chain
 from oneprice.market.header import Header
 from oneprice.market.rates import Treasury, read_treasury
@@ -19,7 +21,9 @@ from oneprice.market.settlement_tapes import DAY_NS
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, read_vix, settlements
 from oneprice.modes.rerun import rerun
 from oneprice.signals.state_space.schwartz_smith import SchwartzSmith
+from oneprice.study.report import cause_table, read_run
 from oneprice.study.term_fit import StripRules, leave_day
+from oneprice.study.term_parts import PARTS
 from oneprice.study.term_replay import TermRun, replay_term
 
 ABOUT = Header(
@@ -98,6 +102,23 @@ def test_real_strips_replay_with_exact_books(data_dir: Path, root: str, kind: st
     assert len(got.parts.trades) > 3
     sound(got)
     assert got.word.startswith("relative value")
+
+
+def test_the_page_of_a_run_has_its_parts(data_dir: Path, tmp_path: Path) -> None:
+    """The file beside the journal sums to the unit; the page shows it, unless it is of another run."""
+    period, out = ("2020-02-03", "2020-06-30"), tmp_path / "run"
+    got = run_of(history(data_dir, "CL"), rules=StripRules(places=12), rate=yields(data_dir), period=period, out=out)
+    found = json.loads((out / "strips.json").read_text())
+    assert len(found["trades"]) == len(got.parts.trades) > 3 and found["exact"]
+    for trade in found["trades"]:
+        assert sum(trade[name] for name in PARTS) == trade["total"]
+        assert sum(sum(own.values()) for own in trade["by_leg"].values()) == trade["total"]
+    assert sum(t["total"] for t in found["trades"]) == found["units"]["total"] == cause_table(read_run(out)).total
+    assert "Carry, roll, curve and residual" in write_report(out).read_text()
+    assert got.to_dict()["trade_rows"] == found["trades"]
+    found["units"]["total"] += 1
+    (out / "strips.json").write_text(json.dumps(found))
+    assert "Carry, roll, curve and residual" not in write_report(out).read_text()
 
 
 def test_a_whole_history(data_dir: Path) -> None:

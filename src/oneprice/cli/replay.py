@@ -144,7 +144,7 @@ def _of_strips(
             run = mode.replay(
                 chosen, tapes, fits=[term_cli.relations_fit(model, tapes)], progress=lambda x: tick(x, 1.0), **how
             )
-        _tell(run, out, as_json)
+        _tell(run, out, as_json, strips=term_cli.parts_on_tapes(model, run, tapes, out))
         return
     period = inputs.span_of(which[1])
     bounds = inputs.limits_of(limits) if limits else None
@@ -155,15 +155,19 @@ def _of_strips(
     _tell(done, out, as_json)
 
 
-def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None) -> None:
+def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None, strips: dict[str, Any] | None = None) -> None:
     """Print a run, what its quotes earned, and where its journal is."""
     if as_json:
         told = {k: v for k, v in made.to_dict().items() if k != "series"} if made else None
         name = "race" if told and "leader" in told else "making"
-        print_json(run.to_dict() | ({name: told} if told else {}))
+        print_json(run.to_dict() | ({name: told} if told else {}) | ({"strips": strips} if strips else {}))
         return
     typer.echo(run.summary() if hasattr(run, "summary") else str(run))
     if made is not None:
         typer.echo(f"\n{made}")
+    if strips:
+        from oneprice.study.term_file import strips_text
+
+        typer.echo(f"\n{strips_text(strips)}")
     if out is not None:
         typer.echo(f"\njournal in {out}; `oneprice report {out}` draws it, `oneprice explain {out}` tells it")

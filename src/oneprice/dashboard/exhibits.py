@@ -47,7 +47,7 @@ def all_of(run: RunData) -> list[Exhibit]:
     packages = packages_of(run.rows, run.manifest)
     out = [pnl(run), prices(run), gap(run, packages), inventory(run), residual(run, packages)]
     out += [break_even(run), package_table(run, packages), legging(run, packages), refused(run)]
-    return [*demo_exhibits(run.demo), *_quoting(run.making), *out]
+    return [*demo_exhibits(run.demo), *_quoting(run.making), *_strips(run), *out]
 
 
 def _quoting(found: dict[str, Any] | None) -> list[Exhibit]:
@@ -57,6 +57,16 @@ def _quoting(found: dict[str, Any] | None) -> list[Exhibit]:
     from oneprice.dashboard.quoting_page import quoting_exhibits
 
     return quoting_exhibits(found)
+
+
+def _strips(run: RunData) -> list[Exhibit]:
+    """That of a run of term structures, where a strips.json that sums to the journal's P&L lies beside it."""
+    found = run.strips
+    if not found or found["units"]["total"] != report.cause_table(run).total:
+        return []
+    from oneprice.dashboard.strip_page import strip_exhibit
+
+    return [strip_exhibit(found)]
 
 
 def period(run: RunData) -> str:

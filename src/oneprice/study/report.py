@@ -38,6 +38,7 @@ class RunData:
     sweep: dict[str, Any] | None = None
     demo: dict[str, Any] | None = None  # demo.json beside the journal
     making: dict[str, Any] | None = None  # making.json beside the journal
+    strips: dict[str, Any] | None = None  # strips.json beside the journal
     notes: tuple[str, ...] = ()  # what was odd about the file, e.g. a torn tail
 
     def of_kind(self, kind: int) -> np.ndarray:
@@ -114,13 +115,13 @@ def read_run(path: str | Path) -> RunData:
 
     file = find_journal(Path(path))
     reader = JournalReader(file)
-    sweep, demo, making = (_json_beside(file, name) for name in ("sweep.json", "demo.json", "making.json"))
+    names = ("sweep.json", "demo.json", "making.json", "strips.json")
+    sweep, demo, making, strips = (_json_beside(file, name) for name in names)
     notes = (str(reader.torn),) if reader.torn else ()
     if not notes and not reader.closed:
         notes = ("the session was not ended in order: figures are those of the last whole frame",)
-    return RunData(
-        file.parent.name, reader.read_rows(), reader.read_events(), reader.manifest(), sweep, demo, making, notes
-    )
+    rows, events, manifest = reader.read_rows(), reader.read_events(), reader.manifest()
+    return RunData(file.parent.name, rows, events, manifest, sweep, demo, making, strips, notes)
 
 
 def _json_beside(file: Path, name: str) -> dict[str, Any] | None:

@@ -17,12 +17,16 @@ from oneprice.market.settlements import Settlements, read_chain, read_settlement
 from oneprice.market.spread_tapes import LISTED_HALF, SpreadMarket
 from oneprice.market.tape import Tape
 from oneprice.modes.fit import Fit
+from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.signals.parity.relations import Relation
 from oneprice.strategies.term_structure import term_structure
 from oneprice.study.term_cash import financed
 from oneprice.study.term_compare import WAYS, TwoWays, compare_ways
+from oneprice.study.term_file import strips_of, write_strips
 from oneprice.study.term_fit import LISTED_SPREAD, Rate, StripRules, fixed
+from oneprice.study.term_ladder import spot_ladder
+from oneprice.study.term_parts import term_parts
 from oneprice.study.term_replay import CAPITAL, FEES, TermRun, replay_term, wide_price
 
 FILES = ("root", "expiries", "rates", "roll_days", "every_days", "capital", "half", "spread_half", "spread_tick")
@@ -177,6 +181,23 @@ def write_relations(relations: list[Relation], path: str | Path) -> Path:
 def tapes_with_cash(path: str | Path, tapes: Sequence[Tape]) -> list[Tape]:
     """The tapes with interest on the spots whose relations in the file state their cash."""
     return financed(tapes, read_relations(path))
+
+
+def parts_on_tapes(path: str | Path, run: Run, tapes: list[Tape], out: str | Path | None) -> dict[str, Any]:
+    """The trades of a run of the relations of a file split by parts against the spot of all, also as `strips.json`.
+
+    Empty where the relations have no spot in common (spreads, or several spots), or legs of several currencies.
+    """
+    relations = read_relations(path)
+    spots = {r.symbols[0] if r.kind in ("carry", "perpetual") else "" for r in relations}
+    spot = next((t for t in tapes if spots == {t.instrument.symbol}), None)
+    if spot is None or len(set(run.engine.scales.currencies)) > 1:
+        return {}
+    kinds = "/".join(sorted({r.kind for r in relations}))
+    found = strips_of(term_parts(run, tapes, spot_ladder(spot)), kinds, "relations as told", spot.header.claim_why)
+    if out is not None:
+        write_strips(found, out)
+    return found
 
 
 def relations_fit(path: str | Path, tapes: list[Any]) -> Fit:

@@ -29,6 +29,7 @@ from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.strategies.term_structure import term_structure
+from oneprice.study.term_file import strips_of, trade_row, write_strips
 from oneprice.study.term_fit import LEGS, LISTED_SPREAD, Costs, Rate, StripEstimator, StripRules
 from oneprice.study.term_fitted import FittedEstimator, strip_estimator
 from oneprice.study.term_ladder import strip_ladder
@@ -66,6 +67,8 @@ class TermRun(msgspec.Struct, frozen=True, eq=False):
             "parts": self.parts.totals(),
             "parts_close_exactly": self.parts.exact,
             "trades": len(self.parts.trades),
+            "unit": self.parts.unit,
+            "trade_rows": [trade_row(t) for t in self.parts.trades],
             "open_trades": len(self.parts.trades) - len(closed),
             "notes": list(self.notes),
             "claim": self.tapes[-1].header.claim,
@@ -171,7 +174,10 @@ def replay_term(
     crossed = None
     if listed is not None:
         crossed = crossings(run, listed, half_spread or HalfSpread(), market or SpreadMarket(), fees)
-    return TermRun(run, parts, tuple(tapes), rules, word_of(given, rules), tuple(notes), rules.kind, crossed)
+    word = word_of(given, rules)
+    if out is not None:
+        write_strips(strips_of(parts, rules.kind, word, tapes[-1].header.claim_why), out)
+    return TermRun(run, parts, tuple(tapes), rules, word, tuple(notes), rules.kind, crossed)
 
 
 def _legs_of(
