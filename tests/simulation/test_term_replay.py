@@ -114,7 +114,8 @@ def test_the_page_of_a_run_has_its_parts(data_dir: Path, tmp_path: Path) -> None
         assert sum(trade[name] for name in PARTS) == trade["total"]
         assert sum(sum(own.values()) for own in trade["by_leg"].values()) == trade["total"]
     assert sum(t["total"] for t in found["trades"]) == found["units"]["total"] == cause_table(read_run(out)).total
-    assert "Carry, roll, curve and residual" in write_report(out).read_text()
+    page = write_report(out).read_text()
+    assert "Carry, roll, curve and residual" in page and "more legs</h1>" in page
     assert got.to_dict()["trade_rows"] == found["trades"]
     found["units"]["total"] += 1
     (out / "strips.json").write_text(json.dumps(found))

@@ -15,6 +15,7 @@ from oneprice.dashboard.style import CSS, SCRIPT
 from oneprice.study.report import RunData, read_run
 
 SHOWN = 16  # rows of a table before the rest folds away
+MOST_NAMED = 4  # legs in the title
 HEADER_LABELS = {
     "source": "source",
     "licence": "licence",
@@ -66,7 +67,10 @@ def page(run: RunData) -> str:
 
 def top_of_page(run: RunData, names: str) -> str:
     """Title, what ran, whether a profit may be claimed, and the key figures."""
-    legs = " and ".join(str(leg.get("symbol", "?")) for leg in run.manifest.legs) or "no legs"
+    named = [str(leg.get("symbol", "?")) for leg in run.manifest.legs]
+    if len(named) > MOST_NAMED:
+        named = [", ".join(named[: MOST_NAMED - 1]), f"{len(named) - MOST_NAMED + 1} more legs"]
+    legs = " and ".join(named) or "no legs"
     notes = "".join(f'<p class="not">{escape(n)}</p>' for n in run.notes)
     mode = f"{run.manifest.mode}, seed {run.manifest.seed}, {exhibits.period(run)}"
     return (

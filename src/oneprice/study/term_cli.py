@@ -11,6 +11,7 @@ import msgspec
 
 from oneprice.core.errors import ConfigError, DataError, unknown_name
 from oneprice.core.instruments import Fees
+from oneprice.core.records import TOP
 from oneprice.market.rates import read_treasury
 from oneprice.market.settlement_tapes import HalfSpread
 from oneprice.market.settlements import Settlements, read_chain, read_settlements, read_vix
@@ -186,12 +187,14 @@ def tapes_with_cash(path: str | Path, tapes: Sequence[Tape]) -> list[Tape]:
 def parts_on_tapes(path: str | Path, run: Run, tapes: list[Tape], out: str | Path | None) -> dict[str, Any]:
     """The trades of a run of the relations of a file split by parts against the spot of all, also as `strips.json`.
 
-    Empty where the relations have no spot in common (spreads, or several spots), or legs of several currencies.
+    Empty where the relations have no spot in common (spreads, or several spots), for legs of several currencies, and
+    for tapes of whole books, which have no rows of quotes to read the marks from.
     """
     relations = read_relations(path)
     spots = {r.symbols[0] if r.kind in ("carry", "perpetual") else "" for r in relations}
     spot = next((t for t in tapes if spots == {t.instrument.symbol}), None)
-    if spot is None or len(set(run.engine.scales.currencies)) > 1:
+    quoted = all((t.events["kind"] == TOP).any() for t in tapes)
+    if spot is None or not quoted or len(set(run.engine.scales.currencies)) > 1:
         return {}
     kinds = "/".join(sorted({r.kind for r in relations}))
     found = strips_of(term_parts(run, tapes, spot_ladder(spot)), kinds, "relations as told", spot.header.claim_why)
