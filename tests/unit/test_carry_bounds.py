@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneprice.core.errors import ConfigError
 from oneprice.signals.parity.carry import Terms, carry_band, carry_high, carry_low, implied_rate, outside, strip
-from oneprice.signals.parity.foreign import Rates, forward_band, triangle
+from oneprice.signals.parity.foreign import Rates, forward_band, forward_profit, triangle
 from oneprice.signals.parity.perpetual import funding_rate, perpetual_band, perpetual_ratio
 
 RATE = st.floats(-0.02, 0.3)
@@ -172,3 +173,20 @@ def test_margin_is_financed_on_both_sides() -> None:
     assert posted.high_parts["margin"] == pytest.approx(0.2) and plain.high_parts["margin"] == 0.0
     with pytest.raises(ConfigError, match="margin of 0 or more"):
         Terms(**terms, margin=-0.1)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Terms(lend_rate=-math.inf, borrow_rate=0.05),
+        lambda: Terms(lend_rate=0.05, borrow_rate=0.05, dividend_yield=math.nan),
+        lambda: carry_band(40.0, math.inf, 0.1, Terms(lend_rate=0.05, borrow_rate=0.05)),
+        lambda: Rates(0.01, math.inf),
+        lambda: forward_profit(-1.0, 1.0, 1.0, 0.1, 0.1),
+        lambda: triangle((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), fee_bp=math.nan),
+    ],
+)
+def test_what_is_not_finite_is_refused_and_makes_no_missing_bound(made: Callable[[], object]) -> None:
+    """A NaN or an infinity in the inputs would come out as "no bound": it is an error."""
+    with pytest.raises(ConfigError, match="expected"):
+        made()

@@ -188,3 +188,8 @@ def test_names_of_the_package_are_functions_whatever_was_loaded_before() -> None
     for name in curve.__all__:
         assert callable(getattr(curve, name)) or name in ("bonds", "delivery")
     assert curve.fit_svensson is fit_svensson
+
+
+def test_diebold_li_without_three_tenors_has_no_factors() -> None:
+    """Five yields at one tenor determine no level, slope and curvature."""
+    assert np.isnan(diebold_li([1.0] * 5, [[0.01] * 5])).all()

@@ -342,7 +342,8 @@ DECAY_MONTHS = 0.0609  # per month; the curvature is largest at 30 months
 def diebold_li(years: Any, zero: Any, *, decay_per_month: float = DECAY_MONTHS) -> np.ndarray:
     """Level, slope and curvature of each date: least squares at a fixed decay, float64[T, 3].
 
-    years float64[N], zero float64[T, N]; NaN yields are left out, a date with fewer than four has NaN factors. Source:
+    years float64[N], zero float64[T, N]; NaN yields are left out; a date with fewer than four, or fewer
+    than three distinct tenors, has NaN factors. Source:
     Diebold and Li, J. Econometrics 130 (2006), doi:10.1016/j.jeconom.2005.03.005.
     """
     t, y = np.asarray(years, np.float64), np.atleast_2d(np.asarray(zero, np.float64))
@@ -354,7 +355,7 @@ def diebold_li(years: Any, zero: Any, *, decay_per_month: float = DECAY_MONTHS) 
     out = np.full((len(y), 3), np.nan)
     have = np.isfinite(y)
     for pattern in np.unique(have, axis=0):
-        if pattern.sum() >= 4:
+        if pattern.sum() >= 4 and np.linalg.matrix_rank(a[pattern]) == 3:
             rows = (have == pattern).all(axis=1)
             out[rows] = np.linalg.lstsq(a[pattern], y[rows][:, pattern].T, rcond=None)[0].T
     return out

@@ -53,6 +53,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.lend_rate <= self.borrow_rate:
             raise ConfigError(f"terms: expected lend_rate <= borrow_rate, got {self.lend_rate} and {self.borrow_rate}")
+        for name in ("lend_rate", "borrow_rate", "dividend_yield"):
+            if not math.isfinite(getattr(self, name)):
+                raise ConfigError(f"terms: expected a finite {name}, got {getattr(self, name)}")
         for name in ("borrow_fee", "storage_rate", "tax", "margin", "margin_rate", "cost", "fit_error"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -146,7 +149,7 @@ def carry_band(
         raise unknown_name("boundary", boundary, list(BOUNDARIES))
     if not (math.isfinite(years) and years >= 0):
         raise ConfigError(f"carry band: expected years of 0 or more to delivery, got {years}; the contract has expired")
-    if not 0 < spot_bid <= spot_ask:
+    if not 0 < spot_bid <= spot_ask < math.inf:
         raise ConfigError(
             f"carry band: expected 0 < spot bid <= ask, got {spot_bid} and {spot_ask}: a price that is not "
             "above 0 carries no rate"
