@@ -158,20 +158,29 @@ def _settle_quote(s: Any, i: int) -> None:
         if o.state == PLANNED or o.cancel_sent != 0 or o.requested != 0:
             return  # looked at again when it is answered
         if same and o.price == d.price and d.lots > 0 and d.lots < rest:
-            if (o.state == WORKING or o.state == PARTIAL) and s.now_ns >= d.next_ns:
+            if s.now_ns < d.next_ns:
+                _later(s, i)
+            elif o.state == WORKING or o.state == PARTIAL:
                 request_amend(s, d.order, o.price, o.filled + d.lots)
             return
         if s.now_ns >= d.next_ns:
             request_cancel(s, d.order)
         else:
-            set_timer(s, OWNER_DESIRE, i, d.next_ns, 0)  # the strategy may not ask again
+            _later(s, i)
         return
     if d.lots == 0:
         _forget(s, i)
         return
     if s.now_ns < d.next_ns:
+        _later(s, i)
         return
     _send(s, i, d.side, d.lots)
+
+
+@njit
+def _later(s: Any, i: int) -> None:
+    """What failed is tried again after its wait: a wish stands, the strategy need not ask again."""
+    set_timer(s, OWNER_DESIRE, i, s.blotter.desires[i].next_ns, 0)
 
 
 @njit

@@ -15,14 +15,13 @@ import math
 from typing import Any
 
 from oneprice.core.jit import njit
-from oneprice.core.records import BUY, FILL, GAP, LINK, MODEL, REJECT, SELL, TIMER, record
+from oneprice.core.records import BUY, FILL, GAP, LINK, MODEL, SELL, TIMER, record
 from oneprice.execution.intents import fresh, quote, timer
 from oneprice.features import ewma, microprice_fitted, ofi, realised
 from oneprice.signals.quoting import glft, rules, skew, stoikov
 
 WATCH = 9  # key of the timer that notices silence
 RESTATE_NS = 100_000_000  # what rests is stated again so often
-RETRY_NS = 5_000_000  # and so long after a venue refused an order
 FAST = 0.05  # memory of the fast volatility over that of the slow
 LONGEST_S = 60.0  # a silence longer than this is no return
 OK, NO_TOUCH, STALE, PAST_HORIZON, NO_VOLATILITY, TOXIC, NO_QUOTE = 0, 1, 2, 3, 4, 5, 6
@@ -180,10 +179,8 @@ def quotes(now_ns: int, v: Any, p: Any, m: Any) -> tuple[float, float, float]:
 
 @njit
 def watch(event: Any, orders: Any, v: Any, said: Any) -> None:
-    """Keep a timer for when the touch of `v` would be stale; note when an order a venue refused is tried again."""
+    """Keep a timer for the moment at which the touch of `v` would be stale."""
     now_ns = event.receive_ns
-    if event.kind == REJECT:
-        said.at_ns = min(said.at_ns, now_ns - RESTATE_NS + RETRY_NS)
     if said.watch_ns <= now_ns:
         said.watch_ns = max(v.quote_ns, now_ns - v.stale_ns) + max(v.stale_ns, 1_000_000) + 1_000_000
         timer(orders, WATCH, said.watch_ns)
@@ -193,7 +190,7 @@ def watch(event: Any, orders: Any, v: Any, said: Any) -> None:
 def owed(event: Any, said: Any) -> bool:
     """Must the wish be stated whatever it is? A fill ends it; a model, a timer, a broken link; or it is long ago.
 
-    Other answers leave it: what waited for them is sent without being asked for again.
+    Other answers leave it: what waited for them, or failed, is sent without being asked for again.
     """
     kind = event.kind
     if kind in (FILL, MODEL, TIMER, LINK):
@@ -218,7 +215,7 @@ def rest(event: Any, orders: Any, v: Any, p: Any, m: Any, found: Any) -> None:
     """State both quotes of leg 0 around `found` = (fair, centre, half spread).
 
     Prices keep the least edge after the maker fee, stay passive and lie on ticks; a price that is off by less than
-    `requote_ticks` stays where it is, and so does its place in the queue.
+    `requote_ticks` stays where it is, and so does its place in the queue, while it keeps that edge.
     """
     fair, centre, half = found
     said = m.said
@@ -226,16 +223,17 @@ def rest(event: Any, orders: Any, v: Any, p: Any, m: Any, found: Any) -> None:
         said.fee_bp = v.maker_fee_bp
         said.cap_share = rules.cap_share(said.fee_bp, p.edge_bp)
         said.floor_share = rules.floor_share(said.fee_bp, p.edge_bp)
-    bid = rules.bid_price_near(centre - half, fair * said.cap_share, v.ask, v.tick, said.bid)
-    ask = rules.ask_price_near(centre + half, fair * said.floor_share, v.bid, v.tick, said.ask)
+    cap, floor = fair * said.cap_share, fair * said.floor_share
+    bid = rules.bid_price_near(centre - half, cap, v.ask, v.tick, said.bid)
+    ask = rules.ask_price_near(centre + half, floor, v.bid, v.tick, said.ask)
     if not (math.isfinite(bid) and math.isfinite(ask)):
         withdraw(event, orders, said, NO_QUOTE)
         return
     said.why = OK
     least = (p.requote_ticks - 0.5) * v.tick
-    if said.bid_qty > 0.0 and abs(bid - said.bid) < least and said.bid < v.ask:
+    if said.bid_qty > 0.0 and abs(bid - said.bid) < least and said.bid < v.ask and said.bid <= cap:
         bid = said.bid
-    if said.ask_qty > 0.0 and abs(ask - said.ask) < least and said.ask > v.bid:
+    if said.ask_qty > 0.0 and abs(ask - said.ask) < least and said.ask > v.bid and said.ask >= floor:
         ask = said.ask
     bid_qty = rules.bid_qty_near(v.position, p.qty, p.limit, v.lot_qty, said.bid_qty)
     ask_qty = rules.ask_qty_near(v.position, p.qty, p.limit, v.lot_qty, said.ask_qty)
