@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from oneprice.core.records import AMEND, BUY, COMMAND, EVENT, REFUSED, ROW, SELL, TIMER
+from oneprice.core.records import AMEND, BUY, COMMAND, EVENT, REFUSED, SELL, TIMER
 from oneprice.engine.loop import Loop, run
 from oneprice.execution.intents import quote, timer
 from oneprice.execution.latency import Latency
