@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.signals.curve.curve import Curve, make_curve
-from oneprice.signals.curve.fit_svensson import diebold_li, fit_svensson
+from oneprice.signals.curve.fit_svensson import SINGULAR, diebold_li, fit_svensson
 from oneprice.signals.curve.interpolate import METHODS, bend, bend_area, region
 from oneprice.signals.curve.parametric import Svensson
 from oneprice.signals.curve.rates import forward_rate, growth_of, par_rate, rate_of, zero_rate
@@ -147,8 +147,10 @@ def test_a_refit_starts_from_the_curve_of_before() -> None:
 
 def test_conditioning_and_bad_rows() -> None:
     """Only long maturities cannot tell short decays: the condition says so. Bad rows are refused, NaN left out."""
-    long = np.linspace(20, 30, 9)
-    assert fit_svensson(long, [GSW.zero(t) for t in long]).condition > 1e3
+    long, longest = np.linspace(10, 30, 9), np.linspace(20, 30, 9)
+    assert fit_svensson(long, [GSW.zero(t) for t in long]).condition > 1e5
+    with pytest.raises(DataError, match="times of 20 to 30 years cannot tell its numbers apart"):
+        fit_svensson(longest, [GSW.zero(t) for t in longest])
     y = np.array([GSW.zero(t) for t in YEARS])
     y[3] = np.nan
     assert fit_svensson(YEARS, y).n == len(YEARS) - 1
@@ -162,6 +164,15 @@ def test_conditioning_and_bad_rows() -> None:
         fit_svensson([1, 2, 3, 4, 5, 6], [math.inf, 0, 0, 0, 0, 0])
     with pytest.raises(ConfigError, match="decays above 0"):
         Svensson(0.04, 0, 0, 0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("nelson_siegel", [False, True])
+def test_times_that_determine_no_curve_are_refused(nelson_siegel: bool) -> None:
+    """Times 1e-12 apart leave betas of rounding: refused as by the verb, on one constant; a year apart they fit."""
+    rates = np.array([0.030, 0.031, 0.030, 0.032, 0.031, 0.033, 0.030])
+    with pytest.raises(DataError, match=r"cannot tell its numbers apart \(condition .*expected 1e\+08"):
+        fit_svensson(1.0 + 1e-12 * np.arange(7), rates, nelson_siegel=nelson_siegel)
+    assert fit_svensson(1.0 + np.arange(7), rates, nelson_siegel=nelson_siegel).condition <= SINGULAR
 
 
 def test_diebold_li_factors() -> None:

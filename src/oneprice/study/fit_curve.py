@@ -20,7 +20,7 @@ from oneprice.market.chains import day_number, day_text
 from oneprice.market.rates import Treasury, read_treasury, zeros_of
 from oneprice.signals.curve.bootstrap import KINDS, Quote, bootstrap
 from oneprice.signals.curve.curve import Curve, make_curve
-from oneprice.signals.curve.fit_svensson import DECAY_MONTHS, diebold_li, fit_svensson
+from oneprice.signals.curve.fit_svensson import DECAY_MONTHS, diebold_li, fit_svensson, refuse_singular
 from oneprice.signals.curve.parametric import Svensson
 from oneprice.signals.curve.rates import forward_rate, par_rate, zero_rate
 
@@ -28,7 +28,6 @@ METHODS = ("svensson", "nelson_siegel", "diebold_li", "bootstrap")
 YIELDS = ("zero", "par")
 SHOWN = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0)
 ILL = 1e6  # condition above which betas trade against each other
-SINGULAR = 1e8  # and above which what is left of them is noise
 _TENOR = re.compile(r"(\d+(?:\.\d+)?)\s*([DWMY])", re.IGNORECASE)
 _YEARS = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12, "Y": 1.0}
 
@@ -249,12 +248,16 @@ def fit_curve(given: Given, method: str = "svensson") -> CurveModel:
         if not np.isfinite(factors).all():
             raise DataError(f"Diebold-Li: expected four tenors or more, got {len(years)}")
         decay = 1.0 / (12.0 * DECAY_MONTHS)
-        _apart(method, given, condition_of(years, decay))
+        condition = condition_of(years, decay)
+        what = f"{_tenors(given)}: Diebold-Li fit (--method bootstrap goes through every tenor)"
+        refuse_singular(condition, what, years)
         curve = Svensson(float(factors[0]), float(factors[1]), float(factors[2]), 0.0, decay, decay)
         named = dict(zip(("level", "slope", "curvature"), factors.tolist(), strict=True)) | {"decay_years": decay}
-        return CurveModel(method, given, curve, named, _errors(curve, given), condition_of(years, decay))
-    fit = fit_svensson(years, zero, nelson_siegel=method == "nelson_siegel")
-    _apart(method, given, fit.condition)
+        return CurveModel(method, given, curve, named, _errors(curve, given), condition)
+    try:
+        fit = fit_svensson(years, zero, nelson_siegel=method == "nelson_siegel")
+    except DataError as error:
+        raise DataError(f"{_tenors(given)}: {error}; --method bootstrap goes through every tenor") from None
     c = fit.curve
     names = {"b0": c.b0, "b1": c.b1, "b2": c.b2, "u1_years": c.u1}
     if method == "svensson":
@@ -262,13 +265,9 @@ def fit_curve(given: Given, method: str = "svensson") -> CurveModel:
     return CurveModel(method, given, c, names, _errors(c, given), fit.condition)
 
 
-def _apart(method: str, given: Given, condition: float) -> None:
-    """Raises DataError for a fit that the tenors do not determine: its betas are rounding, and explode elsewhere."""
-    if not condition <= SINGULAR:
-        raise DataError(
-            f"{given.source}: the tenors {given.names[0]} to {given.names[-1]} cannot tell the numbers of a {method} "
-            f"curve apart (condition {condition:.1e}): expected tenors further apart, or use --method bootstrap"
-        )
+def _tenors(given: Given) -> str:
+    """Where the rates come from, for an error."""
+    return f"{given.source}, tenors {given.names[0]} to {given.names[-1]}"
 
 
 def condition_of(years: np.ndarray, decay: float) -> float:

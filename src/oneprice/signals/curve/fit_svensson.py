@@ -22,12 +22,14 @@ SHORTEST, LONGEST = 0.05, 40.0  # years, of a decay
 APART = math.log(1.25)  # least distance of ln u1 and ln u2
 STARTS = (0.3, 0.8, 2.0, 5.0, 12.0)
 STEPS = 40
+SINGULAR = 1e8  # condition above which what is left of the betas is rounding
 
 
 class CurveFit(msgspec.Struct, frozen=True):
     """A fitted curve, root mean square error and largest error (shares), condition number of the scaled columns.
 
-    A condition above 1e6 means that betas can trade against each other: use the curve, not its parameters.
+    A condition above 1e6 means that betas can trade against each other: use the curve, not its parameters; above SINGULAR there is
+    no fit.
     """
 
     curve: Svensson
@@ -294,7 +296,8 @@ def fit_svensson(
     Raises
     ------
     DataError
-        Fewer than six distinct times (five for Nelson-Siegel), times or weights not above 0, infinite rates.
+        Fewer than six distinct times (five for Nelson-Siegel), times or weights not above 0, infinite rates, or times
+        so near each other that the betas are rounding (condition above SINGULAR).
     """
     t, y = np.asarray(years, np.float64), np.asarray(zero, np.float64)
     w = np.ones_like(t) if weights is None else np.asarray(weights, np.float64)
@@ -323,8 +326,19 @@ def fit_svensson(
     a = np.empty((len(t), k + 1))
     columns(t, root, y, out[k:], a)
     scaled = a[:, :k] / np.linalg.norm(a[:, :k], axis=0)
+    condition = float(np.linalg.cond(scaled))
+    refuse_singular(condition, "Nelson-Siegel fit" if nelson_siegel else "Svensson fit", t)
     rmse = math.sqrt(float(np.average(error**2, weights=w)))
-    return CurveFit(curve, rmse, float(np.abs(error).max()), float(np.linalg.cond(scaled)), len(t))
+    return CurveFit(curve, rmse, float(np.abs(error).max()), condition, len(t))
+
+
+def refuse_singular(condition: float, what: str, years: np.ndarray) -> None:
+    """Raises DataError for a fit that its times do not determine: its betas are rounding, and explode elsewhere."""
+    if not condition <= SINGULAR:
+        raise DataError(
+            f"{what}: times of {years.min():.10g} to {years.max():.10g} years cannot tell its numbers apart "
+            f"(condition {condition:.1e}, expected {SINGULAR:.0e} or less): take times further apart"
+        )
 
 
 def _starts(m: int, start: Svensson | None) -> np.ndarray:
