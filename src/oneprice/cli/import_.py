@@ -44,6 +44,10 @@ def import_(
         int | None, typer.Option(help="bitstamp: a cross that lasts longer has ghosts (default 1000).")
     ] = None,
     instrument_id: Annotated[int | None, typer.Option(help="mbo: which instrument of several.")] = None,
+    funding: Annotated[
+        Path | None,
+        typer.Option(help="A perpetual's funding: CSV or Parquet with columns time, rate and, if told, mark."),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Read files whole, check them, and write tapes; a bad row is an error that names file, row and field.
@@ -83,6 +87,7 @@ def import_(
             instrument_id=instrument_id,
             progress=lambda _, done, of: tick(done, of),
             notes=notes,
+            funding=funding,
         )
     if as_json:
         print_json({"tapes": written, "notes": notes})

@@ -27,7 +27,7 @@ from oneprice.modes.replay import replay
 from oneprice.signals.parity.relations import Relation, pack_relations
 from oneprice.strategies.term_structure import term_structure
 from oneprice.study.term_fit import Costs, Rate, carry_relation, financing, last_prices
-from oneprice.study.term_ladder import spot_ladder
+from oneprice.study.term_ladder import dated_ladder
 from oneprice.study.term_parts import term_parts
 from oneprice.study.term_replay import (
     CAPITAL,
@@ -97,7 +97,9 @@ def replay_carry(
         seed=seed,
         out=out,
     )  # fmt: skip
-    return TermRun(run, term_parts(run, tapes, spot_ladder(tapes[0])), tuple(tapes), None, WORD, (), "carry")
+    hour_ns = int(tapes[1].events["exchange_ns"][0]) % DAY_NS  # the future ends as it settles, not at midnight
+    ladder = dated_ladder(tapes[0], tapes[1], future.chain.contracts[0].last_trade_day * DAY_NS + hour_ns)
+    return TermRun(run, term_parts(run, tapes, ladder), tuple(tapes), None, WORD, (), "carry")
 
 
 def _first(panel: Settlements, costs: Costs) -> Tape:

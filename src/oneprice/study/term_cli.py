@@ -26,7 +26,7 @@ from oneprice.study.term_cash import financed
 from oneprice.study.term_compare import WAYS, TwoWays, compare_ways
 from oneprice.study.term_file import strips_of, write_strips
 from oneprice.study.term_fit import LISTED_SPREAD, Rate, StripRules, fixed
-from oneprice.study.term_ladder import spot_ladder
+from oneprice.study.term_ladder import relation_ladder
 from oneprice.study.term_parts import term_parts
 from oneprice.study.term_replay import CAPITAL, FEES, TermRun, replay_term, wide_price
 
@@ -185,19 +185,21 @@ def tapes_with_cash(path: str | Path, tapes: Sequence[Tape]) -> list[Tape]:
 
 
 def parts_on_tapes(path: str | Path, run: Run, tapes: list[Tape], out: str | Path | None) -> dict[str, Any]:
-    """The trades of a run of the relations of a file split by parts against the spot of all, also as `strips.json`.
+    """The trades of a run of the relations of a file split by parts, also as `strips.json`.
 
-    Empty where the relations have no spot in common (spreads, or several spots), for legs of several currencies, and
-    for tapes of whole books, which have no rows of quotes to read the marks from.
+    A future or perpetual is held against its own relation's first leg. Empty where a relation is a spread, which has
+    no such leg, for legs of several currencies, and for tapes of whole books, which have no rows of quotes to read the
+    marks from.
     """
     relations = read_relations(path)
-    spots = {r.symbols[0] if r.kind in ("carry", "perpetual") else "" for r in relations}
-    spot = next((t for t in tapes if spots == {t.instrument.symbol}), None)
+    tied = all(r.kind in ("carry", "perpetual") for r in relations)
     quoted = all((t.events["kind"] == TOP).any() for t in tapes)
-    if spot is None or not quoted or len(set(run.engine.scales.currencies)) > 1:
+    if not (relations and tied and quoted) or len(set(run.engine.scales.currencies)) > 1:
         return {}
     kinds = "/".join(sorted({r.kind for r in relations}))
-    found = strips_of(term_parts(run, tapes, spot_ladder(spot)), kinds, "relations as told", spot.header.claim_why)
+    spot = next(t for t in tapes if t.instrument.symbol == relations[0].symbols[0])
+    parts = term_parts(run, tapes, relation_ladder(tapes, relations))
+    found = strips_of(parts, kinds, "relations as told", spot.header.claim_why)
     if out is not None:
         write_strips(found, out)
     return found

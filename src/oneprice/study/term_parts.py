@@ -141,7 +141,8 @@ class _Leg:
     def __init__(self, tape: Tape, row: np.void, ladder: Ladder, last2: int) -> None:
         self.money, self.symbol = _Money(row), tape.instrument.symbol
         events = tape.events
-        top = events[(events["kind"] == TOP) & (events["bid"] != NO_PRICE) & (events["ask"] != NO_PRICE)]
+        quoted = np.flatnonzero((events["kind"] == TOP) & (events["bid"] != NO_PRICE) & (events["ask"] != NO_PRICE))
+        top = events[quoted]
         self.time_ns = top["exchange_ns"].astype(np.int64)
         self.mark2 = (top["bid"] + top["ask"]).astype(np.int64)
         if len(top) == 0:
@@ -150,7 +151,9 @@ class _Leg:
         self.last2 = last2
         end = events[events["kind"] == EXPIRY]
         self.expiry = (int(end["receive_ns"][0]), 2 * int(end["price"][0])) if len(end) else None
-        self.cash = events[np.isin(events["kind"], (FUNDING, BORROW, DIVIDEND))]
+        posted = np.flatnonzero(np.isin(events["kind"], (FUNDING, BORROW, DIVIDEND)))
+        self.cash = events[posted]
+        self.cash_at = np.maximum(np.searchsorted(quoted, posted) - 1, 0)  # the mark received before each, as booked
 
     def at(self, time_ns: int) -> int:
         """The last mark no later than a time (the first before any)."""
@@ -163,14 +166,14 @@ class _Leg:
     def held_cash(self, lots: int, first_ns: int, last_ns: int) -> int:
         """What funding, borrow and dividends paid on lots between two receive times."""
         total = 0
-        inside = self.cash[(self.cash["receive_ns"] > first_ns) & (self.cash["receive_ns"] <= last_ns)]
-        for ev in inside:
+        inside = (self.cash["receive_ns"] > first_ns) & (self.cash["receive_ns"] <= last_ns)
+        for ev, at in zip(self.cash[inside], self.cash_at[inside], strict=True):
             m2 = 2 * int(ev["mark"])
             if ev["kind"] == DIVIDEND:
                 total += int(mul_rate_e12(self.money.notional(lots, 2), int(ev["ticks_e12"])))
                 continue
             if int(ev["mark"]) in (NO_PRICE, 0):
-                m2 = int(self.mark2[self.at(int(ev["exchange_ns"]))])
+                m2 = int(self.mark2[at])
             size = lots if ev["kind"] == FUNDING else min(lots, 0)
             sign = -1 if ev["kind"] == FUNDING else 1
             total += sign * int(mul_rate_e12(self.money.notional(size, m2), int(ev["rate_e12"])))

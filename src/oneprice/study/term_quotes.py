@@ -29,6 +29,7 @@ from oneprice.signals.parity.relations import Relation
 from oneprice.strategies.term_structure import term_structure
 from oneprice.study.term_cash import financed
 from oneprice.study.term_fit import fixed
+from oneprice.study.term_ladder import relation_ladder
 from oneprice.study.term_parts import Ladder, term_parts
 from oneprice.study.term_replay import TermRun, strip_limits
 
@@ -128,7 +129,7 @@ def _mids(tape: Tape) -> tuple[np.ndarray, np.ndarray]:
 def replay_quotes(
     tapes: Sequence[Tape],
     relations: Sequence[Relation],
-    ladder: Ladder,
+    ladder: Ladder | None = None,
     *,
     word: str,
     latency_s: float = 60.0,
@@ -141,6 +142,7 @@ def replay_quotes(
     """Replay relations whose bands are known beforehand; `word` is what lies outside them is called.
 
     Spots are charged interest at the rates their relations state, a day after the other (`market/financing.py`).
+    Without a `ladder` the parts hold each future against its own relation's first leg (`relation_ladder`).
 
     Raises ConfigError for a leg that has no tape.
     """
@@ -165,4 +167,5 @@ def replay_quotes(
         out=out,
     )  # fmt: skip
     kinds = "/".join(sorted({r.kind for r in relations}))
+    ladder = ladder or relation_ladder(chosen, relations)
     return TermRun(run, term_parts(run, chosen, ladder), tuple(chosen), None, word, (), kinds)

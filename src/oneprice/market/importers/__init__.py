@@ -37,6 +37,7 @@ def read_files(
     instrument_id: int | None = None,
     progress: Progress | None = None,
     notes: dict[str, dict[str, int]] | None = None,
+    funding: str | Path | None = None,
 ) -> list[Tape]:
     """Files as tapes in memory; see `import_files`."""
     if format not in FORMATS:
@@ -88,6 +89,13 @@ def read_files(
         from oneprice.market.clock import correct_clocks
 
         tapes = correct_clocks(tapes, floor_ns=floor_ns)
+    if funding is not None:
+        from oneprice.market.importers.funding import with_funding_file
+
+        met: dict[str, int] = {}
+        tapes = with_funding_file(tapes, funding, time_unit=time_unit, timezone=timezone, notes=met)
+        if notes is not None:
+            notes[str(funding)] = met
     return tapes
 
 
@@ -97,7 +105,7 @@ def import_files(paths: Sequence[str | Path], out: str | Path, **options: object
     Nothing is written before every file has been read. Options are those of `read_files`: `format` (one of
     FORMATS), `fees`, `instrument`, `header`, `columns` {our name: their column}, `time_unit`, `timezone`, `bar_ns`,
     `allow_negative`, `assumed_depth_lots`, `floor_ns`, `warmup_s`, `persist_ms` (bitstamp), `instrument_id` (mbo),
-    `progress`, `notes`.
+    `progress`, `notes`, `funding` (a file of rates of the one perpetual imported, `importers/funding.py`).
 
     Raises DataError for what is wrong with a file (file, row or line, field), ConfigError for what is
     missing here.
