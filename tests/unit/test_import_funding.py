@@ -38,9 +38,9 @@ def rates(folder: Path, *rows: str, heading: str = "time,rate") -> Path:
     return path
 
 
-def read(folder: Path, funding: Path, *files: Path, notes: dict[str, dict[str, int]] | None = None) -> list[Tape]:
-    paths = files or (quotes(folder),)
-    return read_files(paths, format="quotes", instrument=ONE, time_unit="ms", funding=funding, notes=notes)
+def read(folder: Path, funding: Path, *files: Path, notes: dict[str, int] | None = None) -> list[Tape]:
+    tapes = read_files(files or (quotes(folder),), format="quotes", instrument=ONE, time_unit="ms")
+    return with_funding_file(tapes, funding, time_unit="ms", notes=notes)
 
 
 def test_funding_stands_where_it_was_paid(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_funding_stands_where_it_was_paid(tmp_path: Path) -> None:
         tmp_path, f"{NOON - HOUR},0.0001,", f"{NOON + 4 * HOUR},1e-05,100.5", f"{NOON + 8 * HOUR},-0.000123456789,",
         f"{NOON + 99 * HOUR},0.5e-4,", heading="time,rate,mark",
     )  # fmt: skip
-    notes: dict[str, dict[str, int]] = {}
+    notes: dict[str, int] = {}
     (tape,) = read(tmp_path, file, notes=notes)
     rows = tape.events[tape.events["kind"] == R.FUNDING]
     assert rows["rate_e12"].tolist() == [10_000_000, -123_456_789]
@@ -59,7 +59,7 @@ def test_funding_stands_where_it_was_paid(tmp_path: Path) -> None:
     ]
     assert (rows["receive_ns"] == (NOON + np.array([4, 8]) * HOUR) * 10**6).all()
     assert tape.events["kind"].tolist() == [R.TOP] * 5 + [R.FUNDING] + [R.TOP] * 4 + [R.FUNDING, R.TOP]
-    assert notes[str(file)] == {"funding": 2, "funding_outside": 2}
+    assert notes == {"funding": 2, "funding_outside": 2}
     assert tape.header.source == "perp.csv; funding of funding.csv"
 
 

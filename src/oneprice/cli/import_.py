@@ -15,6 +15,10 @@ FORMATS = ("binance", "quotes", "trades", "bars", "fx", "parquet", "bitstamp", "
 TABLES = ("quotes", "trades", "bars")  # with a column map, of one instrument that must be said
 TAKES_INSTRUMENT = (*TABLES, "mbo", "binance", "bitstamp", "lobster")  # files of the last three say it themselves
 
+FUNDING = Annotated[
+    Path | None, typer.Option(help="A perpetual's funding: CSV or Parquet with columns time, rate and, if told, mark.")
+]
+
 
 @verb
 def import_(
@@ -44,10 +48,7 @@ def import_(
         int | None, typer.Option(help="bitstamp: a cross that lasts longer has ghosts (default 1000).")
     ] = None,
     instrument_id: Annotated[int | None, typer.Option(help="mbo: which instrument of several.")] = None,
-    funding: Annotated[
-        Path | None,
-        typer.Option(help="A perpetual's funding: CSV or Parquet with columns time, rate and, if told, mark."),
-    ] = None,
+    funding: FUNDING = None,
     as_json: JSON = False,
 ) -> None:
     """Read files whole, check them, and write tapes; a bad row is an error that names file, row and field.
@@ -94,11 +95,7 @@ def import_(
         return
     for path in written:
         typer.echo(f"wrote {path}")
-    rows = [
-        [Path(file).name, what.replace("_", " "), n]
-        for file, found in notes.items()
-        for what, n in found.items()
-    ]
+    rows = [[Path(file).name, what.replace("_", " "), n] for file, found in notes.items() for what, n in found.items()]
     if rows:
         print_table("Met on the way", ["file", "what", "count"], rows)
 

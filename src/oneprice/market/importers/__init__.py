@@ -37,7 +37,6 @@ def read_files(
     instrument_id: int | None = None,
     progress: Progress | None = None,
     notes: dict[str, dict[str, int]] | None = None,
-    funding: str | Path | None = None,
 ) -> list[Tape]:
     """Files as tapes in memory; see `import_files`."""
     if format not in FORMATS:
@@ -89,28 +88,32 @@ def read_files(
         from oneprice.market.clock import correct_clocks
 
         tapes = correct_clocks(tapes, floor_ns=floor_ns)
-    if funding is not None:
-        from oneprice.market.importers.funding import with_funding_file
-
-        met: dict[str, int] = {}
-        tapes = with_funding_file(tapes, funding, time_unit=time_unit, timezone=timezone, notes=met)
-        if notes is not None:
-            notes[str(funding)] = met
     return tapes
 
 
-def import_files(paths: Sequence[str | Path], out: str | Path, **options: object) -> list[Path]:
+def import_files(
+    paths: Sequence[str | Path], out: str | Path, *, funding: str | Path | None = None, **options: Any
+) -> list[Path]:
     """Read files, then write each as a tape below `out`; returns the paths of the tapes.
 
-    Nothing is written before every file has been read. Options are those of `read_files`: `format` (one of
+    Nothing is written before every file has been read. `funding` is a file of rates of the one perpetual imported
+    (`importers/funding.py`). Options are those of `read_files`: `format` (one of
     FORMATS), `fees`, `instrument`, `header`, `columns` {our name: their column}, `time_unit`, `timezone`, `bar_ns`,
     `allow_negative`, `assumed_depth_lots`, `floor_ns`, `warmup_s`, `persist_ms` (bitstamp), `instrument_id` (mbo),
-    `progress`, `notes`, `funding` (a file of rates of the one perpetual imported, `importers/funding.py`).
+    `progress`, `notes`.
 
     Raises DataError for what is wrong with a file (file, row or line, field), ConfigError for what is
     missing here.
     """
-    tapes = read_files(paths, **options)  # type: ignore[arg-type]
+    tapes = read_files(paths, **options)
+    if funding is not None:
+        from oneprice.market.importers.funding import with_funding_file
+
+        met: dict[str, int] = {}
+        how = {name: options[name] for name in ("time_unit", "timezone") if name in options}
+        tapes = with_funding_file(tapes, funding, notes=met, **how)
+        if options.get("notes") is not None:
+            options["notes"][str(funding)] = met
     legs = [(t.leg, int(t.events["receive_ns"][0]) // 86_400_000_000_000) for t in tapes]
     if len(set(legs)) != len(legs):
         raise ConfigError("import: two files hold the same leg and day; import them apart or join them first")
