@@ -221,10 +221,15 @@ def test_the_verbs_quote_by_parameters_or_by_a_model(tmp_path: Path) -> None:
     assert done["closes_exactly"] and [r["name"] for r in done["making"]["runs"]] == ["as given", "symmetric"]
     assert done["making"]["runs"][0]["fills"] == done["fills"] > 0
     model = tmp_path / "model.json"
-    values = {"fit_ns": int(made.events["receive_ns"][200]), "sigma": 0.6, "arrivals_per_s": 1.0, "k_decay": 12.0}
+    values = {"fit_ns": int(made.events["receive_ns"][200]), "sigma": 0.6, "arrivals_per_s": 2.5, "k_decay": 12.0}
     model.write_text(json.dumps({"format": 1, "kind": "quoting", "values": values, "fit": {"leg": made.leg}}))
     told = json.loads(call(*words, "--model", str(model), "--json").stdout)
     assert told["fits"]["run"] == 1 and told["commands"] > 0
+    shown = told["making"]["parameters"]
+    assert (shown["arrivals_per_s"], shown["k_decay"], shown["sigma"]) == (2.5, 12.0, 0.6), "the model's"
+    assert "arrivals_per_s 2.5," in call(*words, "--model", str(model)).stdout
+    curve = told["making"]["intensity"]
+    assert curve["model"] == pytest.approx([2.5 * math.exp(-12.0 * d) for d in curve["distance"]])
     again = json.loads(call("paper", *words[1:], "--model", str(model), "--speed", "0", "--json").stdout)
     assert (again["commands"], again["fills"], again["pnl"]) == (told["commands"], told["fills"], told["pnl"])
     late = {**values, "fit_ns": int(made.events["receive_ns"][-1])}

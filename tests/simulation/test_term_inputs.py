@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError, DataError
@@ -181,6 +182,20 @@ def test_the_verb_says_what_is_missing(data_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("[1]")
     with pytest.raises(DataError, match="not a list of relations"):
         read_relations(tmp_path / "bad.json")
+
+
+def test_data_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
+    """A folder or file that does not exist is not asked for its root; a model goes with tapes, not with a file."""
+    file, gone = tmp_path / "strip.parquet", str(tmp_path / "gone")
+    file.write_bytes(b"")
+    one = Relation(kind="carry", symbols=("a", "b"), qty=1.0, expiry_ns=5, cost=0.25)
+    model = write_relations([one], tmp_path / "r")
+    for data, words, says in (
+        (gone, ["--model", str(model)], "no such folder of tapes"), (gone, [], "no such file of settlements"),
+        (str(file), ["--model", str(model)], "expected a folder of tapes"), (str(file), [], "state the root"),
+    ):  # fmt: skip
+        done = CliRunner().invoke(app, ["replay", data, "--strategy", "term_structure", *words])
+        assert done.exit_code == 2 and says in " ".join(done.stderr.split()), done.stderr
 
 
 def test_replay_of_a_strip_from_the_command_line(data_dir: Path) -> None:

@@ -14,6 +14,7 @@ from oneprice.cli.main import app
 from oneprice.core.errors import ConfigError, DataError
 from oneprice.core.instruments import Fees, Instrument
 from oneprice.core.records import COMMAND, EVENT, EXPIRY, FILL_ROW, LAST, NO_PRICE, TOP
+from oneprice.dashboard.html import write_report
 from oneprice.market.chains import Roll, day_number, make_chain
 from oneprice.market.header import Header
 from oneprice.market.settlement_tapes import DAY_NS, HalfSpread
@@ -22,7 +23,8 @@ from oneprice.market.spread_tapes import LISTED_HALF, SpreadMarket, neighbours, 
 from oneprice.market.tape import Tape, make_tape
 from oneprice.modes.rerun import rerun
 from oneprice.signals.parity.relations import ONE_LEG, Relation
-from oneprice.study.term_compare import compare_ways
+from oneprice.study.report import cause_table, read_run
+from oneprice.study.term_compare import WAYS, compare_ways
 from oneprice.study.term_fit import StripRules, leave_day
 from oneprice.study.term_ladder import spot_ladder
 from oneprice.study.term_quotes import MINUTE_NS, replay_quotes
@@ -341,8 +343,8 @@ def test_two_sided_spreads_are_bought_when_cheap() -> None:
     assert [int(f["side"]) for f in metal.run.fills()] == [1, -1] and len(crude.run.commands()) == 0
 
 
-def test_from_the_command_line(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--set spread=listed`, its tick and half spread, `spread=both`; misspelt and impossible values are refused."""
+def test_from_the_command_line(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--set spread=listed`, its tick and half spread, `spread=both` with two journals; what cannot be is refused."""
     folder = data_dir / "futures_curves"
     base = [
         "replay", str(folder / "dflong.parquet"), "--strategy", "term_structure", "--set", "root=CL", "--set",
@@ -361,6 +363,14 @@ def test_from_the_command_line(data_dir: Path, capsys: pytest.CaptureFixture[str
     assert "tick 0.005" in wide and "to place 3: 1, to place 6: 2, to place 12: 3" in wide and "exactly" in wide
     both = said("spread=both", "half=3", "spread_half=1")
     assert "two legs" in both and "exactly, both ways" in both and "to place 3: 3" in both
+    out = tmp_path / "both"
+    base += ["--out", str(out)]
+    assert f"journal in {out / 'listed'}" in " ".join(said("spread=both", "half=3", "spread_half=1").split())
+    for way in WAYS:
+        run = read_run(out / way)
+        assert run.strips is not None and run.strips["units"]["total"] == cause_table(run).total
+        assert "Carry, roll, curve and residual" in write_report(out / way).read_text()
+    base = base[:-2]
     for setting, says in (
         ("spread=listd", "did you mean 'listed'"), ("spread_half=1/2", "one number or 5"),
         ("half=-1", "one number or 5"), ("spread_half=wide", "one number or 5"), ("spread_tick=0", "above 0"),

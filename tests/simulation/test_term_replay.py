@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from oneprice.market.settlements import Settlements, read_chain, read_settlement
 from oneprice.modes.rerun import rerun
 from oneprice.signals.state_space.schwartz_smith import SchwartzSmith
 from oneprice.study.report import cause_table, read_run
+from oneprice.study.term_crack import crack_note, crack_range
 from oneprice.study.term_fit import StripRules, leave_day
 from oneprice.study.term_parts import PARTS
 from oneprice.study.term_replay import TermRun, replay_term
@@ -116,6 +118,12 @@ def test_the_page_of_a_run_has_its_parts(data_dir: Path, tmp_path: Path) -> None
     assert sum(t["total"] for t in found["trades"]) == found["units"]["total"] == cause_table(read_run(out)).total
     page = write_report(out).read_text()
     assert "Carry, roll, curve and residual" in page and "more legs</h1>" in page
+    assert "The gap" not in page, "a strip has no two legs that belong together"
+    traded = len({int(leg) for leg in got.run.rows[got.run.rows["kind"] == FILL_ROW]["leg"]})
+    shown, n = min(traded, 8), len(got.tapes)
+    assert page.count(f"Drawn: {shown} of {n} legs, ") == 2 and f"{n - traded} never." in page
+    for title in ("The prices", "Inventory"):
+        assert page.split(f"<h2>{title}</h2>")[1].split("</section>")[0].count("<span>") == shown
     assert got.to_dict()["trade_rows"] == found["trades"]
     found["units"]["total"] += 1
     (out / "strips.json").write_text(json.dumps(found))
@@ -159,6 +167,32 @@ def test_crack_of_three_roots(data_dir: Path) -> None:
 
 
 # ---------------------------------------------------------------- made strips
+def test_a_crack_that_never_left_its_band_says_so(data_dir: Path, tmp_path: Path) -> None:
+    """Band 0 to 40: no trade, and text and page tell the lowest and highest settlement, which are in the files."""
+    folder, day = data_dir / "futures_curves", "2012-01-03"
+    panels = [history(data_dir, "CL")]
+    panels += [
+        read_settlements(folder / "dflong.parquet", read_chain(folder / "expiry_table.parquet", root))
+        for root in ("RB", "HO")
+    ]
+    rules = StripRules(kind="crack", lots=1, places=4)
+    got = replay_term(panels, rules=rules, rate=0.01, period=(day, "2012-02-28"), out=tmp_path)
+    assert len(got.run.commands()) == 0
+    why = "never left the stated band 0 to 40 a barrel"
+    assert why in str(got).splitlines()[len(PARTS) + 4] and why in write_report(tmp_path).read_text()
+    assert "lowest seen" in got.notes[0] and "highest" in got.notes[0]
+    found = crack_range(panels, rules, (day, "2012-02-28"))
+    assert found is not None and 0 < found.low < found.high < 40
+    one = dict.fromkeys(("CL", "RB", "HO"), math.nan)
+    for panel in panels:
+        at = next(i for i, c in enumerate(panel.chain.contracts) if c.delivery_month == found.high_month)
+        one[panel.chain.root] = float(panel.price[list(panel.days).index(found.high_day), at])
+    assert found.high == pytest.approx((2 * 42 * one["RB"] + 42 * one["HO"]) / 3 - one["CL"])
+    narrow = msgspec.structs.replace(rules, crack_low=found.low, crack_high=found.high - 0.01)
+    assert "never left" not in crack_note(found, narrow) and "no delivery month" in crack_note(None, rules)
+    assert "lowest" in crack_note(found, msgspec.structs.replace(rules, crack_high=found.high))
+
+
 def made(price: np.ndarray, ends: list[int], root: str = "XX", boundary: str = "upper") -> Settlements:
     """Settlements of columns by contract, days 0, 1, 2...; NaN: none."""
     chain = make_chain(root, ends, boundary=boundary, multiplier=100.0, tick=0.01)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from oneprice.core.errors import ConfigError, JournalError
 from oneprice.core.journal import Journal
-from oneprice.core.records import CAUSES, EQUITY, ROW
+from oneprice.core.records import CAUSES, EQUITY, FILL_ROW, ROW
 from oneprice.dashboard import charts, svg
+from oneprice.dashboard.exhibits import inventory, prices
 from oneprice.dashboard.html import page, write_report
 from oneprice.modes.explain import explain_package, packages_of
 from oneprice.study import report
@@ -102,6 +105,24 @@ def test_page_has_every_exhibit_and_header() -> None:
     assert text.count('<p class="source"><b>source</b> made by hand') == 9
     assert text.count("Can P&amp;L be claimed? No.") == 1
     assert "NaN" not in text and "Infinity" not in text
+
+
+def test_of_many_legs_those_traded_most_are_drawn() -> None:
+    """Up to eight legs are all drawn; of more, the eight traded most, and the page says how many it leaves out."""
+    run = report_rows.run()
+    assert report.shown_legs(run, 8) == [0, 1]
+    legs = [run.manifest.legs[0] | {"symbol": f"leg:{i}"} for i in range(12)]
+    many = replace(run, manifest=msgspec.structs.replace(run.manifest, legs=legs))
+    fill = run.rows[run.rows["kind"] == FILL_ROW][:1]
+    none = replace(many, rows=run.rows[run.rows["kind"] != FILL_ROW])
+    assert report.shown_legs(none, 8) == []
+    assert prices(none).says.endswith("None of the 12 legs was traded: none is drawn.") and not prices(none).drawings
+    more = np.repeat(fill, 10)
+    more["leg"], more["qty"] = np.arange(10), [5, 1, 9, 9, 9, 9, 9, 9, 9, -2]
+    busy = replace(many, rows=np.concatenate([none.rows, more]))
+    assert report.shown_legs(busy, 8) == [0, 2, 3, 4, 5, 6, 7, 8]
+    for shown in (prices(busy), inventory(busy)):
+        assert shown.says.endswith("Drawn: 8 of 12 legs, those traded most; 2 more were traded, 2 never.")
 
 
 def test_page_of_an_empty_run() -> None:

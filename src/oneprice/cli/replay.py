@@ -131,6 +131,7 @@ def _of_strips(
     from oneprice.study import term_cli
 
     fees, limits, latency_ms = market
+    _there(data, model)
     how = {"fees": inputs.fees_of(fees), "seed": seed, "out": out}
     if Path(data).is_dir() or data.startswith("synthetic"):
         if model is None:
@@ -155,6 +156,18 @@ def _of_strips(
     _tell(done, out, as_json)
 
 
+def _there(data: str, model: Path | None) -> None:
+    """Raises ConfigError for data that are not there, and for a model beside a file, which takes none."""
+    kind = "folder of tapes" if model is not None else "file of settlements, nor folder of tapes"
+    if not data.startswith("synthetic") and not Path(data).exists():
+        raise ConfigError(f"replay: {data}: no such {kind}")
+    if model is not None and Path(data).is_file():
+        raise ConfigError(
+            f"--model: expected a folder of tapes with it, got the file {data}; settlements make their relations by"
+            " --set, for example --set root=CL"
+        )
+
+
 def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None, strips: dict[str, Any] | None = None) -> None:
     """Print a run, what its quotes earned, and where its journal is."""
     if as_json:
@@ -169,5 +182,7 @@ def _tell(run: Any, out: Path | None, as_json: bool, made: Any = None, strips: d
         from oneprice.study.term_file import strips_text
 
         typer.echo(f"\n{strips_text(strips)}")
-    if out is not None:
-        typer.echo(f"\njournal in {out}; `oneprice report {out}` draws it, `oneprice explain {out}` tells it")
+    if out is None:
+        return
+    for folder in getattr(run, "folders", (out,)):
+        typer.echo(f"\njournal in {folder}; `oneprice report {folder}` draws it, `oneprice explain {folder}` tells it")

@@ -113,9 +113,14 @@ def _axes(plot: Plot, x: Scale, y: Scale) -> str:
 def _line(series: Line, i: int, x: Scale, y: Scale) -> str:
     xs, ys = svg.thin(series.x.astype(float), series.y)
     colour = series.colour or svg.SERIES[i % len(svg.SERIES)]
-    dash = ' stroke-dasharray="5 4"' if series.dashed else ""
+    dash = ' stroke-dasharray="5 4"' if _dashed(series, i) else ""
     d = svg.path(xs, ys, x, y, step=series.step)
     return f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="1.6" stroke-linejoin="round"{dash}/>'
+
+
+def _dashed(series: Line, i: int) -> bool:
+    """A line is dashed where it is told to be, or where its colour has been used before."""
+    return series.dashed or (not series.colour and i // len(svg.SERIES) % 2 == 1)
 
 
 def _band(band: Band, x: Scale, y: Scale) -> str:
@@ -167,7 +172,7 @@ def _legend(plot: Plot) -> str:
     items = []
     for i, s in enumerate(plot.lines):
         colour = s.colour or svg.SERIES[i % len(svg.SERIES)]
-        style = "dashed" if s.dashed else "solid"
+        style = "dashed" if _dashed(s, i) else "solid"
         items.append(f'<span><i style="border-top:3px {style} {colour}"></i>{escape(s.name)}</span>')
     items += [f'<span><i class="box"></i>{escape(b.name)}</span>' for b in plot.bands]
     for m in plot.marks:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from oneprice.core.records import HALT_ROW, RESIDUAL_ROW, SAMPLE
+from oneprice.core.records import FILL_ROW, HALT_ROW, RESIDUAL_ROW, SAMPLE
 from oneprice.dashboard import charts, svg
 from oneprice.dashboard.charts import Band, Line, Mark, Plot
 from oneprice.modes.explain import HALTS, RESIDUAL_WHY, Package, packages_of
@@ -16,6 +16,7 @@ from oneprice.study import report
 from oneprice.study.report import RunData, leg_name
 
 MOST_PACKAGES = 200
+MOST_LEGS = 8  # lines of a chart with a legend that can be read
 __all__ = ["Exhibit", "Table", "all_of", "figures", "leg_name", "period"]
 
 
@@ -45,7 +46,10 @@ class Exhibit:
 def all_of(run: RunData) -> list[Exhibit]:
     """Every exhibit of a run, in reading order."""
     packages = packages_of(run.rows, run.manifest)
-    out = [pnl(run), prices(run), gap(run, packages), inventory(run), residual(run, packages)]
+    out = [pnl(run), prices(run)]
+    if not (run.strips and len(run.manifest.legs) > 2):  # a strip has no first two legs that belong together
+        out.append(gap(run, packages))
+    out += [inventory(run), residual(run, packages)]
     out += [break_even(run), package_table(run, packages), legging(run, packages), refused(run)]
     return [*demo_exhibits(run.demo), *_quoting(run.making), *_strips(run), *out]
 
@@ -137,17 +141,31 @@ def pnl(run: RunData) -> Exhibit:
 
 
 def prices(run: RunData) -> Exhibit:
-    """Mids of all legs; legs of one quote share a chart."""
+    """Mids of all legs, or of those traded most; legs of one quote share a chart."""
     drawings = []
-    series = report.legs(run)
+    series, shown = report.legs(run), report.shown_legs(run, MOST_LEGS)
     groups: dict[str, list[report.LegSeries]] = {}
-    for i, leg in enumerate(series):
+    for i in shown:
         quote = str(run.manifest.legs[i].get("quote", ""))
-        groups.setdefault(quote, []).append(leg)
+        groups.setdefault(quote, []).append(series[i])
     for quote, members in groups.items():
         lines = [Line(leg.name, leg.time_ns, leg.mid, step=True) for leg in members]
         drawings.append(charts.time_chart(Plot("mid prices", quote, lines)))
-    return Exhibit("The prices", "Mid of each leg as the engine saw it, in receive time.", drawings)
+    says = f"Mid of each leg as the engine saw it, in receive time.{_left_out(run, shown)}"
+    return Exhibit("The prices", says, drawings)
+
+
+def _left_out(run: RunData, shown: list[int]) -> str:
+    """How many legs a chart leaves out, and which; empty where it shows all."""
+    n = len(run.manifest.legs)
+    if len(shown) == n:
+        return ""
+    traded = len({int(leg) for leg in run.of_kind(FILL_ROW)["leg"]})
+    if not traded:
+        return f" None of the {n} legs was traded: none is drawn."
+    more = f"{traded - len(shown)} more were traded, " if traded > len(shown) else ""
+    which = "those traded most" if traded > len(shown) else "those that were traded"
+    return f" Drawn: {len(shown)} of {n} legs, {which}; {more}{n - traded} never."
 
 
 def gap(run: RunData, packages: list[Package]) -> Exhibit:
@@ -245,10 +263,12 @@ def _marks_of(name: str, packages: list[Package], run: RunData, shape: str, colo
 
 
 def inventory(run: RunData) -> Exhibit:
-    """Position of each leg over time, in lots."""
-    lines = [Line(leg.name, leg.time_ns, leg.lots.astype(float), step=True) for leg in report.legs(run)]
+    """Position of each leg over time, in lots; of many legs, those traded most."""
+    series, shown = report.legs(run), report.shown_legs(run, MOST_LEGS)
+    lines = [Line(series[i].name, series[i].time_ns, series[i].lots.astype(float), step=True) for i in shown]
     plot = Plot("position", "lots", lines, zero=True, height=240)
-    return Exhibit("Inventory", "Filled position of each leg.", [charts.time_chart(plot)])
+    says = f"Filled position of each leg.{_left_out(run, shown)}"
+    return Exhibit("Inventory", says, [charts.time_chart(plot)] if lines else [])
 
 
 def residual(run: RunData, packages: list[Package]) -> Exhibit:

@@ -16,7 +16,7 @@ from oneprice.dashboard.html import cards, own_header, table
 from oneprice.dashboard.style import CSS
 from oneprice.dashboard.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
 from oneprice.market.header import Header
-from oneprice.signals.intensity.fit import share_text
+from oneprice.signals.intensity.fit import fit_words, share_text
 
 
 def write_making_page(found: Any, header: Header, out: str | Path, *, micro: Any = None, **more: Any) -> Path:
@@ -39,7 +39,7 @@ def making_page(
     """
     i, s = found.parts.intensity, found.parts.sigma
     title = f"Calibration of market making on {found.leg}"
-    verdict = f"No. {found.refused}" if found.refused else "Yes."
+    verdict = f"No. {found.refused}" if found.refused else f"Yes. {fit_words(i)}"
     yes = "" if found.refused else " yes"
     parts = [
         f"<h1>{escape(title)}</h1><p class='lead'>{escape(header.period)}, {escape(header.source)}</p>",

@@ -26,6 +26,8 @@ def strip_exhibit(found: dict[str, Any]) -> Exhibit:
         f"What the {found['kind']} trades were made of ({found['word']}): time at the rate told, the unchanged curve, "
         "its move, each contract against its curve, and what trading cost."
     )
+    if found.get("none"):
+        says = f"{says} N{found['none'][1:]}."
     columns = ["trade", "from", "to", *PARTS, "total"]
     made = Table("", columns, rows, note=note, last_is_sum=True)
     return Exhibit("Carry, roll, curve and residual", says, [drawing], [made])

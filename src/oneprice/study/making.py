@@ -164,17 +164,17 @@ def making(
     runs = [found]
     if twin and "symmetric" in strategy.names and not strategy.parameters["symmetric"]:
         runs.append(quoted(replay(strategy(symmetric=1), tapes, **how), tapes, leg=leg, name="symmetric"))
-    tape = tapes[leg]
+    tape, parameters = tapes[leg], in_force(strategy, given, how.get("fits"))
     made = Making(
         strategy=strategy.name,
-        parameters=dict(strategy.parameters),
+        parameters=parameters,
         leg=tape.instrument.symbol,
         header=dict(tape.header.lines()),
         currency=first.currency,
         seconds=_seconds(tape),
         runs=tuple(runs),
         series=_series(first, tape, leg, lives),
-        intensity=_intensity(strategy, tape),
+        intensity=_intensity(parameters, tape),
     )
     folder = out if out is not None or not isinstance(given, Run) else given.folder
     if folder is not None:
@@ -200,9 +200,7 @@ def last_reason(run: Run, strategy: Strategy) -> str:
     """
     if refused := run.refusals():
         return "the gate refused its orders: " + ", ".join(f"{why} {n:,}" for why, n in refused.items())
-    arena = run.engine.arena
-    at = int(arena.section("strategies", STRATEGY)[0]["memory_off"])
-    m = arena.buffer[at : at + strategy.memory.itemsize].view(strategy.memory)[0]
+    m = _memory(run, strategy)
     why, p = int(m["said"]["why"]), strategy.parameters
     horizon_s = p.get("horizon_s", 0.0)
     if why == desk.STALE and len(run.rows) and "seen" in (strategy.memory.names or ()):
@@ -212,6 +210,26 @@ def last_reason(run: Run, strategy: Strategy) -> str:
         if why == desk.STALE and not warm and m["model"]["sigma"] == 0.0:
             why = desk.NO_VOLATILITY
     return REASONS[why]
+
+
+def in_force(strategy: Strategy, run: Run | RunData, fits: Any) -> dict[str, Any]:
+    """The parameters, those that a fitted model replaces as it had them: the last model that was in force.
+
+    Without a fit, or where no model came, they are those given.
+    """
+    told = dict(strategy.parameters)
+    if not fits or not isinstance(run, Run):
+        return told
+    memory = _memory(run, strategy)
+    names = (memory["model"].dtype.names or ()) if "model" in (strategy.memory.names or ()) else ()
+    return told | {name: float(memory["model"][name]) for name in told if name in names}
+
+
+def _memory(run: Run, strategy: Strategy) -> Any:
+    """What the run's strategy remembered at its end, a record of its memory."""
+    arena = run.engine.arena
+    at = int(arena.section("strategies", STRATEGY)[0]["memory_off"])
+    return arena.buffer[at : at + strategy.memory.itemsize].view(strategy.memory)[0]
 
 
 def leg_quoted(strategy: Strategy, tapes: Sequence[Tape]) -> int:
@@ -365,7 +383,7 @@ def _series(run: Told, tape: Tape, leg: int, lives: np.ndarray) -> dict[str, lis
     return out
 
 
-def _intensity(strategy: Strategy, tape: Tape) -> dict[str, list[float]]:
+def _intensity(p: dict[str, Any], tape: Tape) -> dict[str, list[float]]:
     """Arrivals a second and side that reach a distance, counted on the tape, beside A exp(-k distance)."""
     from oneprice.core.records import TRADE
     from oneprice.signals.intensity.count import count_arrivals
@@ -394,8 +412,7 @@ def _intensity(strategy: Strategy, tape: Tape) -> dict[str, list[float]]:
     distance = at * found.half_tick
     counted = [float((reach >= h).sum()) / (2.0 * found.seconds) for h in at]
     out = {"distance": [float(d) for d in distance], "counted": counted}
-    p = strategy.parameters
-    if "k_decay" in p:
+    if p.get("k_decay", 0.0) > 0.0:
         out["model"] = [float(p["arrivals_per_s"] * math.exp(-p["k_decay"] * d)) for d in distance]
     return out
 

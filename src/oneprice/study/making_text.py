@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oneprice.signals.intensity.fit import share_text
+from oneprice.signals.intensity.fit import fit_words, share_text
 
 SHOWN = 12  # distances of the curve
 BP = 1e4
@@ -92,7 +92,8 @@ def quoting(found: Any) -> list[str]:
     i = found.parts.intensity
     wide = 2.0 / i.k_decay
     return [
-        f"usable: a maker without risk aversion quotes {wide:.5g} wide ({BP * wide / found.mid:.2f} bp), plus what"
+        f"usable, {fit_words(i)}",
+        f"a maker without risk aversion quotes {wide:.5g} wide ({BP * wide / found.mid:.2f} bp), plus what"
         " inventory risk adds",
         f"the fit says nothing of distances below {i.near:.5g} (at the touch a queue decides) or beyond {i.far:.5g}",
     ]

@@ -174,6 +174,17 @@ def legs(run: RunData) -> list[LegSeries]:
     return out
 
 
+def shown_legs(run: RunData, most: int) -> list[int]:
+    """Numbers of the legs that a chart draws, in order: all where they are few, else those traded most (in lots)."""
+    n = len(run.manifest.legs)
+    if n <= most:
+        return list(range(n))
+    rows = run.of_kind(FILL_ROW)
+    lots = np.bincount(rows["leg"], weights=np.abs(rows["qty"]).astype(float), minlength=n)[:n]
+    ranked = np.argsort(-lots, kind="stable")[:most]
+    return sorted(int(i) for i in ranked if lots[i] > 0)
+
+
 def gap(run: RunData, a: int = 0, b: int = 1) -> Gap | None:
     """The gap between legs a and b, or None where the run has no such pair of samples."""
     series = legs(run)

@@ -76,8 +76,9 @@ def replay_settings(
     """Replay strips by options: those of FILES, of RULES (fields of `StripRules`), or parameters of the strategy.
 
     `spread=legs` trades a calendar spread as two contracts, `spread=listed` as the listed spread, `spread=both` shows
-    the two beside each other. `half` and `spread_half` are half spreads in ticks, of contracts and of listed spreads:
-    one number, or five by place (`1/1/2/4/8`); `spread_tick` is the listed spread's own tick.
+    the two beside each other, their journals below OUT/legs and OUT/listed. `half` and `spread_half` are half spreads
+    in ticks, of contracts and of listed spreads: one number, or five by place (`1/1/2/4/8`); `spread_tick` is the
+    listed spread's own tick.
 
     Raises ConfigError for a name that is none of them, and as `replay_term`.
     """
@@ -88,8 +89,6 @@ def replay_settings(
     picked: dict[str, Any] = {name: options[name] for name in RULES if name in options}
     picked["roll"] = {"days": _number(options, "roll_days", 5, whole=True)}
     both = picked.get("spread") == BOTH
-    if both and out is not None:
-        raise ConfigError("replay: spread=both makes two runs and one journal holds one: leave --out away")
     if both:
         picked["spread"] = LISTED_SPREAD  # checked as such: both ways need what the listed one needs
     elif "spread" in picked and picked["spread"] not in WAYS:
@@ -107,7 +106,7 @@ def replay_settings(
         "fees": fees or FEES, "strategy": term_structure(**filling), "period": period, "every_days": int(every),
         "limits": limits, "seed": seed, "progress": progress, "capital": capital,
     }  # fmt: skip
-    return compare_ways(panels, **how) if both else replay_term(panels, out=out, **how)
+    return (compare_ways if both else replay_term)(panels, out=out, **how)
 
 
 def _half(options: Mapping[str, Any], name: str, usual: HalfSpread) -> HalfSpread:

@@ -7,6 +7,7 @@ the other way is in `TermRun.crossings`. Both half spreads are assumed, so this 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,6 +26,11 @@ class TwoWays(msgspec.Struct, frozen=True, eq=False):
 
     legs: TermRun
     listed: TermRun
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where the journals are; empty where none was asked for."""
+        return tuple(r.run.folder for r in (self.legs, self.listed) if r.run.folder is not None)
 
     @property
     def rows(self) -> dict[str, dict[str, float]]:
@@ -57,7 +63,15 @@ class TwoWays(msgspec.Struct, frozen=True, eq=False):
         return "\n".join([*lines, *(f"  {note}" for note in self.legs.notes[:4])])
 
 
-def compare_ways(panels: Settlements | Sequence[Settlements], *, rules: StripRules, **how: Any) -> TwoWays:
-    """Both replays of the settlements; `how` as `replay_term`, without `out`. Raises as `replay_term`."""
-    two = [replay_term(panels, rules=msgspec.structs.replace(rules, spread=way), **how) for way in WAYS]
+def compare_ways(
+    panels: Settlements | Sequence[Settlements], *, rules: StripRules, out: str | Path | None = None, **how: Any
+) -> TwoWays:
+    """Both replays of the settlements; `how` as `replay_term`, `out`: journals go to out/legs and out/listed.
+
+    Raises as `replay_term`.
+    """
+    two = []
+    for way in WAYS:
+        folder = None if out is None else Path(out) / way
+        two.append(replay_term(panels, rules=msgspec.structs.replace(rules, spread=way), out=folder, **how))
     return TwoWays(*two)

@@ -31,13 +31,13 @@ def trade_row(trade: Trade) -> dict[str, Any]:
     }
 
 
-def strips_of(parts: Parts, kind: str, word: str, why: str) -> dict[str, Any]:
-    """What the file holds: `unit` is what one ledger unit is worth in `currency`."""
+def strips_of(parts: Parts, kind: str, word: str, why: str, none: str = "") -> dict[str, Any]:
+    """What the file holds: `unit` is what one ledger unit is worth in `currency`, `none` why there was no trade."""
     rows = [trade_row(t) for t in parts.trades]
     units = {name: sum(r[name] for r in rows) for name in (*PARTS, "total")}
     return {
         "kind": kind, "word": word, "claim_why": why, "currency": parts.currency, "unit": parts.unit,
-        "exact": parts.exact, "units": units, "trades": rows,
+        "exact": parts.exact, "units": units, "trades": rows, "none": none,
     }  # fmt: skip
 
 

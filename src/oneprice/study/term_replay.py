@@ -29,6 +29,7 @@ from oneprice.modes.replay import replay
 from oneprice.modes.run import Run
 from oneprice.risk.limits import Limits
 from oneprice.strategies.term_structure import term_structure
+from oneprice.study.term_crack import crack_note, crack_range
 from oneprice.study.term_file import strips_of, trade_row, write_strips
 from oneprice.study.term_fit import LEGS, LISTED_SPREAD, Costs, Rate, StripEstimator, StripRules
 from oneprice.study.term_fitted import FittedEstimator, strip_estimator
@@ -171,12 +172,16 @@ def replay_term(
     notes += [f"{text} ({n} times)" if n > 1 else text for text, n in estimator.notes.items()]
     if isinstance(estimator, FittedEstimator):
         notes = estimator.summary() + notes
+    why = ""
+    if rules.kind == "crack" and not parts.trades:
+        why = crack_note(crack_range(given, rules, period), rules)
+        notes.insert(0, why)
     crossed = None
     if listed is not None:
         crossed = crossings(run, listed, half_spread or HalfSpread(), market or SpreadMarket(), fees)
     word = word_of(given, rules)
     if out is not None:
-        write_strips(strips_of(parts, rules.kind, word, tapes[-1].header.claim_why), out)
+        write_strips(strips_of(parts, rules.kind, word, tapes[-1].header.claim_why, why), out)
     return TermRun(run, parts, tuple(tapes), rules, word, tuple(notes), rules.kind, crossed)
 
 

@@ -28,8 +28,8 @@ SINGULAR = 1e8  # condition above which what is left of the betas is rounding
 class CurveFit(msgspec.Struct, frozen=True):
     """A fitted curve, root mean square error and largest error (shares), condition number of the scaled columns.
 
-    A condition above 1e6 means that betas can trade against each other: use the curve, not its parameters; above SINGULAR there is
-    no fit.
+    A condition above 1e6 means that betas can trade against each other: use the curve, not its parameters; above
+    SINGULAR there is no fit.
     """
 
     curve: Svensson

@@ -185,6 +185,11 @@ def refusal(found: Intensity) -> str:
     return "; ".join(reasons)
 
 
+def fit_words(i: Intensity) -> str:
+    """The goodness of fit in words, for a verdict: how likely a misfit so large is, and how large it is."""
+    return f"goodness of fit p {i.p_value:.2g}, misfit beyond sampling error {share_text(i.misfit)}"
+
+
 def share_text(x: float) -> str:
     """A misfit as a percentage, or as a factor where it is far."""
     return f"{x:.0%}" if x < 10.0 else f"a factor of {x:.3g}"
